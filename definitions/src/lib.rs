@@ -79,8 +79,9 @@ pub use lock::Lock;
 pub use name::{GroupName, NodeName};
 pub use nearest::{best_match, did_you_mean, nearest};
 pub use netboot::{
-    FetchList, FetchedFile, ImageSource, ModuleIndex, NetbootAddress, NetbootParameters,
-    RootFsType, StateLabel,
+    AddressSource, FetchList, FetchedFile, ImageSource, ModuleIndex, NetbootAddress,
+    NetbootParameters, RootFsType, StateDisk, StateFallback, StateFsType, StateLabel, StateMemory,
+    StateOnDisk,
 };
 pub use network::{BridgePort, DockerNetwork, IfName, Network, NetworkFault};
 pub use node::{Group, GroupType, Node};

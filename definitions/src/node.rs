@@ -46,6 +46,14 @@ macro_rules! like_a_node {
             // How it is installed.
             /// The label of the file system that keeps the state of a node without an installed disk: layers of containers, ssh host keys.
             statelabel: Option<crate::StateLabel>,
+            /// The disk on which that file system is made at the first boot, if it holds nothing: `/dev/sda`, or `empty` for the only such disk.
+            statedisk: Option<crate::StateDisk>,
+            /// The file system that is made there: `ext4` or `xfs`.
+            statefs: Option<crate::StateFsType>,
+            /// What becomes of the node without that file system: `none`, it is not started; `memory`, its state is in memory.
+            statefallback: Option<crate::StateFallback>,
+            /// How much memory the state of a node without an installed disk may take, where it is in memory: `50%`, `4G`.
+            statememory: Option<crate::StateMemory>,
             /// The disk that is installed to: `/dev/sda`, or a path below `/dev/disk/`.
             disk: Option<String>,
             /// The NIC that the node installs over: a name, or `mac`.

@@ -306,7 +306,8 @@ macro_rules! own_words {
 }
 
 own_words!(false: Arch, Distro, crate::GroupName, crate::GroupType, crate::MacAddresses, crate::ProvMethod);
-own_words!(false: crate::BootLevel, crate::StateLabel);
+own_words!(false: crate::BootLevel, crate::StateDisk, crate::StateFallback, crate::StateFsType);
+own_words!(false: crate::StateLabel, crate::StateMemory);
 // Containers.
 own_words!(false: crate::CapabilityChange, crate::ContainerLink, crate::ContainerUser, crate::CpuLimit);
 own_words!(false: crate::DeviceMapping, crate::DockerHost, crate::DockerName, crate::EngineOptions);

@@ -33,7 +33,7 @@ pub(crate) fn root_certificate(catalog: &Catalog) -> Result<Option<String>> {
     public_part(catalog, "root.crt")
 }
 
-/// Reads the key that the site signs trees with, where it has one.
+/// Reads the key that the site signs trees and root images with, where it has one.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -157,6 +157,14 @@ impl TrustProgram {
     /// What the program says.
     pub(crate) fn sign_tree(&self, tree: &Path) -> Result<()> {
         self.run("sign-tree", [tree]).map(drop)
+    }
+
+    /// Has the site sign what vouches for a root image; the signature is beside it.
+    ///
+    /// # Errors
+    /// What the program says.
+    pub(crate) fn sign_image(&self, file: &Path) -> Result<()> {
+        self.run("sign-image", [file]).map(drop)
     }
 
     fn run(

@@ -18,6 +18,7 @@ use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
 use crate::repository::{OsimageRepositories, Repository, Served, codename, of_image};
 use crate::template::{BUILT_IN, TemplateSource, Templates};
+use crate::vouch::SiteKey;
 
 /// What is known of an osimage.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl ResolvedImage {
         definition: OsImage,
         installdir: &InstallDir,
         library: &Library,
-        tree_key: Option<&str>,
+        site: Option<&SiteKey>,
     ) -> Result<Self, Vec<Problem>> {
         let method = definition.provmethod.unwrap_or(ProvMethod::Install);
         let mut basics = basics(&definition, method)?;
@@ -89,13 +90,13 @@ impl ResolvedImage {
             &basics,
             installdir,
             others.as_ref().unwrap_or(&none),
-            tree_key,
+            site.map(SiteKey::armoured),
         );
         let repositories = collector.all(repositories);
         if method == ProvMethod::Netboot {
             basics.target.installer = InstallerKind::Netboot; // whose lists are those of the release's installer
         }
-        let booted = collector.one(booted(&definition, &basics, installdir));
+        let booted = collector.one(booted(&definition, &basics, installdir, site));
         let templates = collector.all(templates(&definition, &basics, library));
         let layout = collector.one(layout(&definition));
         let (Some(booted), Some(packages), Some(others), Some((repositories, own))) =
@@ -144,10 +145,11 @@ fn booted(
     definition: &OsImage,
     basics: &ImageBasics<'_>,
     installdir: &InstallDir,
+    site: Option<&SiteKey>,
 ) -> Result<BootedFrom, Problem> {
     let target = &basics.target;
     if target.installer == InstallerKind::Netboot {
-        let packed = PackedImage::load(definition, installdir)?;
+        let packed = PackedImage::load(definition, installdir, site)?;
         return Ok(BootedFrom {
             tree: packed.served(),
             boot: packed.boot.clone(),

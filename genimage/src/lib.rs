@@ -49,3 +49,4 @@ mod shipped;
 mod site_context;
 pub mod template;
 mod timezone;
+mod vouch;

@@ -3,12 +3,13 @@
 //! A packed image's record, a node's context and its list of scripts come in; a command line and an archive go out, both
 //! in the forms that the program `netboot` reads. Pure but for the record, which is read once for an osimage.
 
+use std::fs;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
 use definitions::{
-    FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress, NetbootParameters, Node,
-    OsImage, ProgramDigest, RootFsType, Runlist,
+    AddressSource, FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress,
+    NetbootParameters, Node, OsImage, ProgramDigest, RootFsType, Runlist, StateFsType, StateOnDisk,
 };
 use ipnetwork::IpNetwork;
 
@@ -17,6 +18,7 @@ use crate::bootfiles::BootFiles;
 use crate::context::{NodeFacts, TemplateContext};
 use crate::problem::Problem;
 use crate::rootimg::record::{ImageFormat, RootImageDir, RootImageRecord};
+use crate::vouch::SiteKey;
 
 /// What a system with a docker engine takes beside its root image, to come up and to run a small container.
 const MEMORY_BESIDE_IMAGE: u64 = 768 << 20;
@@ -30,6 +32,8 @@ pub(crate) struct PackedImage {
     record: RootImageRecord,
     directory: RootImageDir,
     fs_type: RootFsType,
+    /// The file systems for state that it has the program to make.
+    makes: Vec<StateFsType>,
     /// What boots it, below [`PackedImage::served`].
     pub(crate) boot: BootFiles,
 }
@@ -38,12 +42,16 @@ impl PackedImage {
     /// Reads what was packed of an osimage.
     ///
     /// # Errors
-    /// When there is no image, one without an initrd, or one in a form that nodes do not boot, with what to run.
-    pub(crate) fn load(definition: &OsImage, installdir: &InstallDir) -> Result<Self, Problem> {
+    /// When there is no image, one that the site's key did not sign, one without an initrd, or one in a form that nodes do not boot, with what to run.
+    pub(crate) fn load(
+        definition: &OsImage,
+        installdir: &InstallDir,
+        site: Option<&SiteKey>,
+    ) -> Result<Self, Problem> {
         let name = &definition.name;
         let problem = |error: anyhow::Error| Problem::new(format!("{error:#}"));
         let directory = RootImageDir::of(definition, installdir).map_err(problem)?;
-        let record = directory.load().map_err(problem)?.ok_or_else(|| {
+        let record = directory.load_vouched(site).map_err(problem)?.ok_or_else(|| {
             Problem::new(format!(
                 "the osimage {name} has no packed root image in {}: genimage {name}, then packimage {name}",
                 directory.path().display()
@@ -74,10 +82,15 @@ impl PackedImage {
             initrd: initrd.file.clone(),
             record: None,
         };
+        let manifest = directory.file(&record.manifest);
+        let manifest = fs::read(&manifest)
+            .with_context(|| format!("reading {}", manifest.display()))
+            .map_err(problem)?;
         Ok(Self {
             record,
             directory,
             fs_type,
+            makes: makes(&String::from_utf8_lossy(&manifest)),
             boot,
         })
     }
@@ -104,7 +117,7 @@ impl PackedImage {
     /// Returns the words by which a node boots the image; `served` is where the install directory is.
     ///
     /// # Errors
-    /// When the node has no address, or one that no network of the site has.
+    /// When the node has an address that no network of the site has.
     pub(crate) fn words(
         &self,
         node: &Node,
@@ -118,15 +131,46 @@ impl PackedImage {
             sha256: self.record.image.sha256.clone(),
         };
         let wrong = |error: definitions::Error| Problem::new(format!("{}: {error}", node.name));
+        let state = StateOnDisk::new(
+            node.statelabel.clone(),
+            node.statedisk.clone(),
+            node.statefs,
+            node.statefallback,
+        )
+        .map_err(wrong)?;
+        let made = state.as_ref().and_then(|state| state.made.as_ref());
+        if let Some((_, fs_type)) = made.filter(|(_, fs_type)| !self.makes.contains(fs_type)) {
+            return Err(Problem::new(format!(
+                "{}: its state is to be made as {fs_type}, and the root image has no mkfs.{fs_type}: add {} to the pkglist of \
+                 {}, then genimage and packimage",
+                node.name,
+                fs_type.package(),
+                self.record.osimage
+            )));
+        }
         let parameters = NetbootParameters {
             mac: facts.mac.parse().map_err(wrong)?,
             address: address(node, facts)?,
             image,
-            state: node.statelabel.clone(),
+            state,
+            state_memory: node.statememory.clone(),
         };
         let words = parameters.to_string();
         Ok(words.split(' ').chain([PANIC]).map(str::to_owned).collect())
     }
+}
+
+/// Finds the programs that make file systems for state in the list of an image's files; `mkfs.ext4` is a link of Debian's.
+fn makes(manifest: &str) -> Vec<StateFsType> {
+    let has = |name: &str| manifest.lines().any(|line| line.ends_with(name));
+    let mut makes = Vec::new();
+    if has("/mkfs.ext4") || has("/mke2fs") {
+        makes.push(StateFsType::Ext4);
+    }
+    if has("/mkfs.xfs") {
+        makes.push(StateFsType::Xfs);
+    }
+    makes
 }
 
 fn fs_type(format: ImageFormat) -> Option<RootFsType> {
@@ -137,13 +181,16 @@ fn fs_type(format: ImageFormat) -> Option<RootFsType> {
     }
 }
 
-/// Returns the address that a node fetches its image with.
-fn address(node: &Node, facts: &NodeFacts) -> Result<NetbootAddress, Problem> {
+/// Returns the address that a node fetches its image with: that of its definition, or what it is given by DHCP.
+fn address(node: &Node, facts: &NodeFacts) -> Result<AddressSource, Problem> {
     let name = &node.name;
-    let (Some(ip), Some(prefix)) = (node.ip, facts.prefix) else {
+    let Some(ip) = node.ip else {
+        return Ok(AddressSource::Dhcp);
+    };
+    let Some(prefix) = facts.prefix else {
         return Err(Problem::new(format!(
-            "{name}: no address in a network of the site, and it fetches its root image with no other: chdef {name} \
-             ip=10.1.0.5, and a network with net and mask"
+            "{name}: its address {ip} is in no network of the site, and it fetches its root image with no other: correct \
+             its ip, or define a network with net and mask"
         )));
     };
     let wrong = |error: &dyn std::fmt::Display| Problem::new(format!("{name}: {error}"));
@@ -155,7 +202,8 @@ fn address(node: &Node, facts: &NodeFacts) -> Result<NetbootAddress, Problem> {
         ))
     })?;
     let network = IpNetwork::new(ip, prefix).map_err(|error| wrong(&error))?;
-    NetbootAddress::new(network, gateway).map_err(|error| wrong(&error))
+    let address = NetbootAddress::new(network, gateway).map_err(|error| wrong(&error))?;
+    Ok(AddressSource::Static(address))
 }
 
 /// Makes the boot archive of a node: its files, and the list of what it fetches.
@@ -277,15 +325,22 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_an_address_is_refused() {
+    fn a_node_fetches_with_its_address_or_asks_for_one() {
         let mut node = Node {
             name: "host01".to_owned(),
             ..Node::default()
         };
-        let expected = "host01: no address in a network of the site, and it fetches its root image with no other: chdef \
-                        host01 ip=10.1.0.5, and a network with net and mask";
-        assert_eq!(address(&node, &facts()).unwrap_err().message, expected);
+        assert_eq!(address(&node, &facts()).unwrap(), AddressSource::Dhcp);
         node.ip = "10.1.0.5".parse().ok();
+        let nowhere = NodeFacts {
+            prefix: None,
+            ..facts()
+        };
+        assert_eq!(
+            address(&node, &nowhere).unwrap_err().message,
+            "host01: its address 10.1.0.5 is in no network of the site, and it fetches its root image with no other: \
+             correct its ip, or define a network with net and mask"
+        );
         assert_eq!(
             address(&node, &facts()).unwrap().to_string(),
             "10.1.0.5/24@10.1.0.1"

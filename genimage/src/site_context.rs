@@ -32,6 +32,7 @@ use crate::scripts::Programs;
 use crate::secrets;
 use crate::shipped;
 use crate::timezone;
+use crate::vouch::SiteKey;
 
 /// The site and all that is read of it once.
 #[derive(Debug)]
@@ -50,8 +51,8 @@ pub(crate) struct SiteContext {
     authority: Option<String>,
     /// Whether nodes boot the site's own iPXE, which boots nothing that is not signed.
     pub(crate) signs: bool,
-    /// The key that the site signs trees with, where it has one.
-    tree_key: Option<String>,
+    /// The key that the site signs trees and root images with, where it has one.
+    site_key: Option<SiteKey>,
     indices: check::packages::IndexCache,
     /// What is wrong with the site: its osimages and nodes are checked all the same, and nothing is published.
     pub(crate) problems: Vec<Problem>,
@@ -110,7 +111,7 @@ impl SiteContext {
         let web_server = secrets::web_server().context("looking for the web server's group")?;
         let authority = arming::root_certificate(catalog)?;
         let signs = arming::has_ipxe(catalog)?;
-        let tree_key = arming::tree_key(catalog)?;
+        let site_key = SiteKey::of(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
         let mut problems = Vec::new();
@@ -146,7 +147,7 @@ impl SiteContext {
             web_server,
             authority,
             signs,
-            tree_key,
+            site_key,
             indices: check::packages::IndexCache::of_user(),
             installdir,
             site,
@@ -191,7 +192,7 @@ impl SiteContext {
             definition,
             &self.installdir,
             &self.library,
-            self.tree_key.as_deref(),
+            self.site_key.as_ref(),
         ) {
             Ok(image) => image,
             Err(problems) => {
@@ -330,7 +331,7 @@ impl SiteContext {
             library: &self.library,
             master: self.site.master.as_deref(),
             keyrings: &catalog.path().join("keyrings"),
-            tree_key: self.tree_key.as_deref(),
+            tree_key: self.site_key.as_ref().map(SiteKey::armoured),
         };
         match RootSpec::load(definition, site, from) {
             Ok(spec) => {

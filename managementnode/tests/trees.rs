@@ -48,8 +48,42 @@ fn main() -> ExitCode {
                 "a_site_without_the_key_gets_it_and_another_one_signs_again",
                 keys,
             ),
+            (
+                "what_vouches_for_a_root_image_is_signed_by_the_key_of_trees_and_no_index_is",
+                images,
+            ),
         ],
     )
+}
+
+fn images() {
+    let lab = ready();
+    lab.write("rootimg.json", "{\"osimage\": \"hosts\"}\n");
+    assert_eq!(
+        succeed(&lab, &["sign-image", "rootimg.json", "--dry-run"]),
+        "rootimg.json.asc: would be written\n"
+    );
+    assert!(!lab.path("rootimg.json.asc").exists());
+    fs::create_dir(lab.path("signatures")).unwrap();
+    for (words, signature) in [
+        (&["sign-image", "rootimg.json"][..], "rootimg.json.asc"),
+        (
+            &["sign-image", "rootimg.json", "--out", "signatures"],
+            "signatures/rootimg.json.asc",
+        ),
+    ] {
+        assert_eq!(succeed(&lab, words), format!("{signature}: written\n"));
+        assert!(is_good(&lab, &[signature, "rootimg.json"]), "{signature}");
+        assert!(!is_good(&lab, &[signature, "trees.asc"]), "{signature}");
+    }
+    fs::remove_file(lab.path("rootimg.json.asc")).unwrap();
+    for text in ["Origin: Debian\nSuite: stable\n", "[]\n", "<repomd/>\n"] {
+        lab.write("other", text);
+        let said = refused(&lab, &["sign-image", "rootimg.json", "other"]);
+        let expected = "slipway-trust: other is neither the record of a root image nor the manifest of a bundle: ";
+        assert!(said.starts_with(expected), "{said}");
+        assert!(!lab.path("rootimg.json.asc").exists(), "{text}");
+    }
 }
 
 /// A site with its authorities, and a tree of two discs that `copycds` published.

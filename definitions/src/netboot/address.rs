@@ -86,6 +86,38 @@ impl FromStr for NetbootAddress {
     }
 }
 
+/// By what address a diskless node fetches its root image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressSource {
+    /// The one of its definition.
+    Static(NetbootAddress),
+    /// One that the node asks a DHCP server for.
+    Dhcp,
+}
+
+/// The word for it.
+const DHCP: &str = "dhcp";
+
+impl fmt::Display for AddressSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Static(address) => address.fmt(f),
+            Self::Dhcp => f.write_str(DHCP),
+        }
+    }
+}
+
+impl FromStr for AddressSource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            DHCP => Ok(Self::Dhcp),
+            address => address.parse().map(Self::Static),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

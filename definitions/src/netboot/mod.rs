@@ -8,8 +8,10 @@ mod address;
 mod files;
 mod modules;
 mod parameters;
+mod state;
 
-pub use address::NetbootAddress;
+pub use address::{AddressSource, NetbootAddress};
 pub use files::{FetchList, FetchedFile};
 pub use modules::ModuleIndex;
-pub use parameters::{ImageSource, NetbootParameters, RootFsType, StateLabel};
+pub use parameters::{ImageSource, NetbootParameters, RootFsType};
+pub use state::{StateDisk, StateFallback, StateFsType, StateLabel, StateMemory, StateOnDisk};

@@ -3,12 +3,15 @@
 //! | word | what |
 //! |---|---|
 //! | `BOOTIF=01-52-54-00-00-00-01` | the hardware address of the NIC, in the form of PXELINUX |
-//! | `slipway.ip=10.1.0.5/24@10.1.0.1` | its address, and the router if there is one |
+//! | `slipway.ip=10.1.0.5/24@10.1.0.1` | its address, and the router if there is one; `dhcp`: it asks for one |
 //! | `slipway.image=http://10.1.0.1/install/netboot/…` | where the root image is |
 //! | `slipway.type=squashfs` | the file system that it is |
 //! | `slipway.bytes=173510656` | how many bytes it has |
 //! | `slipway.sha256=…` | their SHA-256 |
 //! | `slipway.state=docker` | the label of the file system that keeps state; without it state is in memory |
+//! | `slipway.statedisk=/dev/sda` | the disk on which it is made, if there is none with the label; `slipway.statefs=ext4` |
+//! | `slipway.statefallback=memory` | what becomes of the node without it |
+//! | `slipway.statememory=50%` | how much memory state may take, where it is in memory |
 //!
 //! The kernel takes a word with a '.' for a parameter of a module, and so passes none of them to init. Other words are
 //! those of others.
@@ -16,7 +19,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::NetbootAddress;
+use super::{AddressSource, StateFallback, StateMemory, StateOnDisk};
 use crate::{Error, MacAddresses};
 
 /// What a diskless node boots by.
@@ -25,11 +28,13 @@ pub struct NetbootParameters {
     /// The hardware address of its NIC.
     pub mac: MacAddresses,
     /// Its address.
-    pub address: NetbootAddress,
+    pub address: AddressSource,
     /// Its root image.
     pub image: ImageSource,
     /// The file system that keeps its state; without one, state is in memory.
-    pub state: Option<StateLabel>,
+    pub state: Option<StateOnDisk>,
+    /// How much memory state may take, where it is in memory.
+    pub state_memory: Option<StateMemory>,
 }
 
 /// Where a root image is, and what it must be.
@@ -88,25 +93,6 @@ impl FromStr for RootFsType {
     }
 }
 
-/// The label of the file system that keeps a diskless node's state: ext4 and XFS keep 12 bytes or more.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StateLabel(String);
-
-crate::name::text! { StateLabel }
-
-impl FromStr for StateLabel {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if (1..=12).contains(&text.len()) && text.chars().all(plain) {
-            return Ok(Self(text.to_owned()));
-        }
-        let expected = "1 to 12 letters, digits, '.', '_' and '-'";
-        Err(Error::invalid("the label of a file system", text, expected))
-    }
-}
-
 impl fmt::Display for NetbootParameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ImageSource {
@@ -119,8 +105,17 @@ impl fmt::Display for NetbootParameters {
         write!(f, "BOOTIF=01-{mac} slipway.ip={}", self.address)?;
         write!(f, " slipway.image={url} slipway.type={fs_type}")?;
         write!(f, " slipway.bytes={bytes} slipway.sha256={sha256}")?;
-        match &self.state {
-            Some(label) => write!(f, " slipway.state={label}"),
+        if let Some(state) = &self.state {
+            write!(f, " slipway.state={}", state.label)?;
+            if let Some((disk, fs_type)) = &state.made {
+                write!(f, " slipway.statedisk={disk} slipway.statefs={fs_type}")?;
+            }
+            if state.fallback != StateFallback::default() {
+                write!(f, " slipway.statefallback={}", state.fallback)?;
+            }
+        }
+        match &self.state_memory {
+            Some(memory) => write!(f, " slipway.statememory={memory}"),
             None => Ok(()),
         }
     }
@@ -163,19 +158,29 @@ impl FromStr for NetbootParameters {
                 bytes,
                 sha256: sha256.to_owned(),
             },
-            state: one(line, "slipway.state")?.map(str::parse).transpose()?,
+            state: StateOnDisk::new(
+                parsed(line, "slipway.state")?,
+                parsed(line, "slipway.statedisk")?,
+                parsed(line, "slipway.statefs")?,
+                parsed(line, "slipway.statefallback")?,
+            )?,
+            state_memory: parsed(line, "slipway.statememory")?,
         })
     }
 }
 
 /// The words that are ours.
-const WORDS: [&str; 6] = [
+const WORDS: [&str; 10] = [
     "slipway.ip",
     "slipway.image",
     "slipway.type",
     "slipway.bytes",
     "slipway.sha256",
     "slipway.state",
+    "slipway.statedisk",
+    "slipway.statefs",
+    "slipway.statefallback",
+    "slipway.statememory",
 ];
 
 fn malformed(word: &str, value: &str, expected: &str) -> Error {
@@ -198,6 +203,10 @@ fn one<'a>(line: &'a str, name: &str) -> Result<Option<&'a str>, Error> {
     }
 }
 
+fn parsed<T: FromStr<Err = Error>>(line: &str, name: &str) -> Result<Option<T>, Error> {
+    one(line, name)?.map(str::parse).transpose()
+}
+
 fn required<'a>(line: &'a str, name: &str) -> Result<&'a str, Error> {
     one(line, name)?.ok_or_else(|| malformed(name, "", "…, as nodeset writes it into boot.ipxe"))
 }
@@ -206,6 +215,7 @@ fn required<'a>(line: &'a str, name: &str) -> Result<&'a str, Error> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::StateFsType;
     use super::*;
 
     fn parameters() -> NetbootParameters {
@@ -218,7 +228,8 @@ mod tests {
                 bytes: 4096,
                 sha256: "ab".repeat(32),
             },
-            state: Some("docker".parse().unwrap()),
+            state: StateOnDisk::new("docker".parse().ok(), None, None, None).unwrap(),
+            state_memory: None,
         }
     }
 
@@ -264,7 +275,14 @@ mod tests {
                 "slipway.state",
                 "slipway.stat",
                 "'slipway.stat=docker' is not a word of netboot: expected one of slipway.ip, slipway.image, \
-                 slipway.type, slipway.bytes, slipway.sha256, slipway.state",
+                 slipway.type, slipway.bytes, slipway.sha256, slipway.state, slipway.statedisk, slipway.statefs, \
+                 slipway.statefallback, slipway.statememory",
+            ),
+            (
+                "slipway.state=docker",
+                "slipway.statedisk=empty",
+                "'statedisk=empty' is not of any use by itself: expected a statelabel too: the label of the file system \
+                 that keeps state",
             ),
             (
                 "slipway.state=docker",
@@ -286,6 +304,11 @@ mod tests {
             sha256 in "[0-9a-f]{64}",
             erofs: bool,
             state in proptest::option::of("[a-zA-Z0-9_.-]{1,12}"),
+            disk in proptest::option::of("empty|/dev/[a-z0-9]{1,12}"),
+            xfs: bool,
+            dhcp: bool,
+            in_memory: bool,
+            memory in proptest::option::of("[1-9][0-9]?[MG]|[1-8][0-9]%"),
         ) {
             let mut wanted = parameters();
             wanted.mac = mac.parse().unwrap();
@@ -295,7 +318,15 @@ mod tests {
                 bytes,
                 sha256,
             };
-            wanted.state = state.map(|state| state.parse().unwrap());
+            let label = state.map(|state| state.parse().unwrap());
+            let disk = disk.filter(|_| label.is_some()).map(|disk| disk.parse().unwrap());
+            let fs_type = disk.is_some().then_some(if xfs { StateFsType::Xfs } else { StateFsType::Ext4 });
+            let fallback = (in_memory && label.is_some()).then_some(StateFallback::Memory);
+            wanted.state = StateOnDisk::new(label, disk, fs_type, fallback).unwrap();
+            if dhcp {
+                wanted.address = AddressSource::Dhcp;
+            }
+            wanted.state_memory = memory.map(|memory| memory.parse().unwrap());
             prop_assert_eq!(wanted.to_string().parse::<NetbootParameters>().unwrap(), wanted);
         }
     }

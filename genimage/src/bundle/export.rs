@@ -1,6 +1,7 @@
 //! An osimage into one file: its definition, the files that it names, and its packed root image.
 //!
-//! Definitions and files come in; an archive goes out, the same bytes for the same input, with the manifest first.
+//! Definitions and files come in; an archive goes out, the same bytes for the same input, with the manifest first and the site's signature of it, if it
+//! has a key, next.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,11 +12,14 @@ use definitions::{AtomicFile, Catalog, Node, Object, ObjectKind, OsImage, ProvMe
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-use super::manifest::{BundleManifest, MANIFEST, Member, Named, NodeScripts, image_path};
+use super::manifest::{
+    BundleManifest, MANIFEST, Member, Named, NodeScripts, SIGNATURE, image_path,
+};
 use super::{FILE_ATTRIBUTES, MAX_FILE, plain, split_value};
 use crate::image;
 use crate::library::{AssetKind, AssetOrigin, Library};
 use crate::rootimg::record::RootImageDir;
+use crate::vouch::SiteKey;
 
 /// What was written.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct ExportOutcome {
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
     pub(crate) members: usize,
+    /// Whether the site's key signed its manifest.
+    pub(crate) is_signed: bool,
     pub(crate) notes: Vec<String>,
 }
 
@@ -45,6 +51,7 @@ pub(crate) fn export(
     node: Option<&str>,
     to: &Path,
 ) -> Result<ExportOutcome> {
+    let site = SiteKey::of(catalog)?;
     let image: OsImage = catalog.load(name)?;
     let mut objects = catalog.objects(ObjectKind::OsImage)?.into_iter();
     let object = objects
@@ -67,7 +74,7 @@ pub(crate) fn export(
     }
     if image.provmethod == Some(ProvMethod::Netboot) {
         let directory = RootImageDir::of(&image, &installdir)?;
-        let record = directory.load()?.with_context(|| {
+        let record = directory.load_vouched(site.as_ref())?.with_context(|| {
             format!("the osimage {name} has no packed root image: packimage {name} makes it")
         })?;
         ensure!(
@@ -87,13 +94,14 @@ pub(crate) fn export(
         }
         manifest.image = Some(record);
     }
-    let (bytes, sha256) =
-        write(&manifest, contents, to).with_context(|| format!("writing {}", to.display()))?;
+    let (bytes, sha256) = write(&manifest, contents, site.as_ref(), to)
+        .with_context(|| format!("writing {}", to.display()))?;
     Ok(ExportOutcome {
         path: to.to_owned(),
         bytes,
         sha256,
         members: manifest.members.len(),
+        is_signed: site.is_some(),
         notes,
     })
 }
@@ -189,6 +197,7 @@ fn beside(attribute: &str, path: &Path, bytes: &[u8]) -> Option<String> {
 fn write(
     manifest: &BundleManifest,
     contents: Vec<MemberContent>,
+    site: Option<&SiteKey>,
     to: &Path,
 ) -> Result<(u64, String)> {
     let file = AtomicFile::create(to, 0o644)?;
@@ -204,6 +213,15 @@ fn write(
         text.len() as u64,
         &mut text.as_bytes(),
     )?;
+    if let Some(site) = site {
+        let signature = site.sign(text.as_bytes()).context("signing its manifest")?;
+        append(
+            &mut builder,
+            SIGNATURE,
+            signature.len() as u64,
+            &mut signature.as_bytes(),
+        )?;
+    }
     for (member, content) in manifest.members.iter().zip(contents) {
         let mut reader: Box<dyn Read> = match content {
             MemberContent::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),

@@ -10,14 +10,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use definitions::{InstallDir, OsImage, hex};
 use sha2::{Digest, Sha256};
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
 use super::install::{ImportRequest, definition};
-use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member};
+use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member, SIGNATURE};
 use super::{Bundle, BundleFile, MAX_BYTES, MAX_FILE, StagedImage, xcat};
 use crate::rootimg::build::{STAGING, lock, remove_leftovers};
 use crate::rootimg::container::{open_regular, spool};
 use crate::rootimg::record::RootImageDir;
+use crate::vouch::MAX_SIGNATURE;
 
 /// How gzip begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
@@ -25,7 +26,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Reads a bundle of ours, or as much as carries over of one of xCAT's.
 ///
 /// # Errors
-/// When it is damaged, has more or less than it says, or is another one than `sha256`.
+/// When it is damaged, has more or less than it says, is another one than `sha256`, or nobody vouches for it.
 pub(crate) fn read(
     path: &Path,
     request: &ImportRequest,
@@ -35,7 +36,7 @@ pub(crate) fn read(
     let staging = installdir.path();
     fs::create_dir_all(staging).with_context(|| format!("making {}", staging.display()))?;
     let file = open_regular(path)?;
-    let mut file = match &request.sha256 {
+    let mut file = match &request.trust.sha256 {
         Some(expected) => verified(file, expected, staging).with_context(reading)?,
         None => file,
     };
@@ -43,12 +44,12 @@ pub(crate) fn read(
     let known = file.read(&mut begin).with_context(reading)?;
     file.rewind().with_context(reading)?;
     if known == 2 && begin == GZIP {
-        return xcat::read(file, staging).with_context(reading);
+        let voucher = request.trust.voucher(&[], None).with_context(reading)?;
+        return xcat::read(file, voucher, staging).with_context(reading);
     }
     let mut archive = Archive::new(io::BufReader::with_capacity(1 << 18, file));
-    let mut entries = archive.entries().with_context(reading)?;
-    let mut next = || -> Result<Option<_>> { Ok(entries.next().transpose()?) };
-    let first = next().with_context(reading)?;
+    let mut entries = archive.entries().with_context(reading)?.peekable();
+    let first = entries.next().transpose().with_context(reading)?;
     let mut first = first
         .filter(|entry| *entry.path_bytes() == *MANIFEST.as_bytes())
         .with_context(|| {
@@ -58,6 +59,17 @@ pub(crate) fn read(
             )
         })?;
     let text = bounded(&mut first, MAX_MANIFEST).with_context(reading)?;
+    let is_signature = |entry: &io::Result<Entry<'_, _>>| {
+        let entry = entry.as_ref().ok();
+        entry.is_some_and(|entry| *entry.path_bytes() == *SIGNATURE.as_bytes())
+    };
+    let signature = match entries.next_if(is_signature).transpose() {
+        Ok(Some(mut entry)) => Some(bounded(&mut entry, MAX_SIGNATURE).with_context(reading)?),
+        other => other.with_context(reading)?.map(|_| Vec::new()),
+    };
+    let voucher = request.trust.voucher(&text, signature.as_deref());
+    let voucher = voucher.with_context(reading)?;
+    let mut next = || -> Result<Option<_>> { Ok(entries.next().transpose()?) };
     let manifest = BundleManifest::parse(&text).with_context(reading)?;
     let mut left = Vec::new();
     let object = definition(
@@ -123,6 +135,7 @@ pub(crate) fn read(
         files,
         scripts: manifest.scripts,
         image: staged,
+        voucher,
         left,
     })
 }

@@ -12,8 +12,9 @@ use definitions::{
 };
 use serde_json::{Map, Value};
 
-use super::{Bundle, NodeScripts, StagedImage, plain, split_value, texts};
+use super::{Bundle, ImportTrust, NodeScripts, StagedImage, Voucher, plain, split_value, texts};
 use crate::rootimg::record::RootImageDir;
+use crate::vouch::SiteKey;
 
 /// How an osimage is taken in.
 #[derive(Debug, Default)]
@@ -24,8 +25,8 @@ pub(crate) struct ImportRequest {
     pub(crate) profile: Option<String>,
     /// The nodes that get the scripts that came along.
     pub(crate) nodes: Option<Noderange>,
-    /// What the file must be.
-    pub(crate) sha256: Option<String>,
+    /// By what the file is believed.
+    pub(crate) trust: ImportTrust,
 }
 
 /// What became of it.
@@ -35,6 +36,7 @@ pub(crate) struct ImportOutcome {
     pub(crate) files: usize,
     pub(crate) has_image: bool,
     pub(crate) nodes: Vec<String>,
+    pub(crate) voucher: Voucher,
     /// What did not carry over.
     pub(crate) left: Vec<String>,
 }
@@ -146,12 +148,14 @@ pub(crate) fn install(
         (None, _) => Vec::new(),
     };
     let has_image = bundle.image.is_some();
+    let voucher = bundle.voucher;
     if dry_run {
         return Ok(ImportOutcome {
             name,
             files: bundle.files.len(),
             has_image,
             nodes,
+            voucher,
             left,
         });
     }
@@ -189,7 +193,7 @@ pub(crate) fn install(
         object.set(attribute, &renamed.join(","))?;
     }
     if let Some(image) = bundle.image {
-        publish(image, &object, installdir)?;
+        publish(image, &object, installdir, SiteKey::of(catalog)?.as_ref())?;
     }
     edit.put(&object)?;
     edit.commit()?;
@@ -198,12 +202,18 @@ pub(crate) fn install(
         files: bundle.files.len(),
         has_image,
         nodes,
+        voucher,
         left,
     })
 }
 
-/// Puts the files of a root image where nodes fetch them, its record last.
-fn publish(image: StagedImage, object: &Object, installdir: &InstallDir) -> Result<()> {
+/// Puts the files of a root image where nodes fetch them, its record last, which the site's key signs if there is one.
+fn publish(
+    image: StagedImage,
+    object: &Object,
+    installdir: &InstallDir,
+    site: Option<&SiteKey>,
+) -> Result<()> {
     let StagedImage {
         mut record,
         staging,
@@ -227,7 +237,7 @@ fn publish(image: StagedImage, object: &Object, installdir: &InstallDir) -> Resu
     definitions::sync_directory(directory.path())
         .with_context(|| format!("publishing {}", directory.path().display()))?;
     record.osimage = object.name().to_owned();
-    directory.save(&record)
+    directory.publish(&record, site).map(drop)
 }
 
 /// Adds scripts to nodes that do not have them yet.

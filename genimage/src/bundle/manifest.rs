@@ -20,6 +20,8 @@ const MAX_IMAGE: u64 = 64 << 30;
 
 /// The name of the manifest in a bundle.
 pub(super) const MANIFEST: &str = "manifest.json";
+/// The name of its signature, which follows it.
+pub(super) const SIGNATURE: &str = "manifest.json.asc";
 /// The most bytes of a manifest.
 pub(super) const MAX_MANIFEST: u64 = 16 << 20;
 
@@ -169,7 +171,9 @@ impl Member {
             !part.is_empty() && !part.starts_with('.') && part.chars().all(known)
         };
         ensure!(
-            self.path.split('/').all(plain) && self.path != MANIFEST && self.path.len() < 100,
+            self.path.split('/').all(plain)
+                && ![MANIFEST, SIGNATURE].contains(&self.path.as_str())
+                && self.path.len() < 100,
             "it is not the path of a file of a bundle"
         );
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

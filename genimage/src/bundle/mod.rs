@@ -1,8 +1,8 @@
 //! An osimage as one file, for another management node: written by `imgexport`, checked and taken in by `imgimport`.
 //!
 //! ```text
-//! manifest (what is in it?) ─> export (one archive) ─> … ─> import (checked) or xcat (as far as it carries over)
-//!      ─> install (where does it go, under which name?)
+//! manifest (what is in it?) ─> export (one archive) ─> … ─> voucher (who vouches for it?)
+//!      ─> import (checked) or xcat (as far as it carries over) ─> install (where does it go, under which name?)
 //! ```
 //!
 //! Nothing of a bundle is believed before its digest was compared, and nothing is where anybody reads it before all of
@@ -12,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod install;
 mod manifest;
+mod voucher;
 mod xcat;
 
 use definitions::Lock;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::rootimg::record::RootImageRecord;
 pub(crate) use manifest::NodeScripts;
+pub(crate) use voucher::{ImportTrust, Voucher};
 
 /// The most bytes of a list, a template or a script.
 const MAX_FILE: u64 = 16 << 20;
@@ -37,6 +39,7 @@ pub(crate) struct Bundle {
     files: Vec<BundleFile>,
     scripts: Option<NodeScripts>,
     image: Option<StagedImage>,
+    voucher: Voucher,
     /// What does not carry over, a sentence each.
     left: Vec<String>,
 }

@@ -13,7 +13,9 @@ use anyhow::{Context, Result, ensure};
 use definitions::{Object, ObjectKind};
 use serde_json::Map;
 
-use super::{Bundle, BundleFile, FILE_ATTRIBUTES, MAX_BYTES, MAX_FILE, split_value, texts};
+use super::{
+    Bundle, BundleFile, FILE_ATTRIBUTES, MAX_BYTES, MAX_FILE, Voucher, split_value, texts,
+};
 use crate::rootimg::container::{self, RootTree};
 
 /// The most bytes of a manifest.
@@ -23,7 +25,7 @@ const MAX_MANIFEST: u64 = 4 << 20;
 ///
 /// # Errors
 /// When it is not one, or damaged.
-pub(super) fn read(file: File, staging: &Path) -> Result<Bundle> {
+pub(super) fn read(file: File, voucher: Voucher, staging: &Path) -> Result<Bundle> {
     let mut tree = RootTree::default();
     tree.read(&container::unpacked(file, staging, MAX_BYTES)?)?;
     let manifest = tree
@@ -38,7 +40,7 @@ pub(super) fn read(file: File, staging: &Path) -> Result<Bundle> {
     let directory = manifest.trim_end_matches("manifest.xml").to_owned();
     let text = tree.text(&manifest, MAX_MANIFEST);
     let text = text.context("its manifest.xml is not a text of a sensible size")?;
-    let mut bundle = parse(&text)?;
+    let mut bundle = parse(&text, voucher)?;
     let mut files = Vec::new();
     for attribute in FILE_ATTRIBUTES {
         for value in texts(bundle.attributes.get(attribute)) {
@@ -113,7 +115,7 @@ pub(super) fn read(file: File, staging: &Path) -> Result<Bundle> {
 const ROOT: &str = "has xCAT's own scripts in it, and no record of what it is: genimage builds it again from the lists";
 
 /// Reads the manifest: an element for each attribute.
-fn parse(text: &str) -> Result<Bundle> {
+fn parse(text: &str, voucher: Voucher) -> Result<Bundle> {
     let document = roxmltree::Document::parse(text).context("parsing manifest.xml")?;
     let mut attributes = Map::new();
     let mut name = None;
@@ -150,6 +152,7 @@ fn parse(text: &str) -> Result<Bundle> {
         files: Vec::new(),
         scripts: None,
         image: None,
+        voucher,
         left,
     })
 }

@@ -19,7 +19,8 @@ Examples:
   imgexport -p host01 NAME       take along which scripts host01 runs, for imgimport -p
 
 The file holds the definition, the lists, templates and scripts that it names, and the packed root image with its
-kernel and initrd. The SHA-256 that is printed is what imgimport --sha256 compares.
+kernel and initrd. A site with an authority (slipway-trust init) signs it, and imgimport --key checks that; the SHA-256
+that is printed is what imgimport --sha256 compares.
 
 Exit status: 0 when it was written, 1 when it was not, 2 for wrong usage.";
 
@@ -68,12 +69,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
             "bytes": exported.bytes,
             "sha256": exported.sha256,
             "members": exported.members,
+            "signed": exported.is_signed,
             "notes": exported.notes,
         });
         println!("{}", serde_json::to_string_pretty(&json)?);
     } else {
         println!(
-            "{name}: exported: {}, {} files, {:.1} MB, SHA-256 {}",
+            "{name}: exported{}: {}, {} files, {:.1} MB, SHA-256 {}",
+            if exported.is_signed {
+                " and signed"
+            } else {
+                ""
+            },
             exported.path.display(),
             exported.members,
             exported.bytes as f64 / 1e6,

@@ -11,16 +11,22 @@ use nix::sys::stat::Mode;
 
 use crate::bundle::import::read;
 use crate::bundle::install::{ImportOutcome, ImportRequest, install};
+use crate::bundle::{ImportTrust, Voucher};
+use crate::vouch::{SiteKey, VerifyingKey};
 
 const EXAMPLES: &str = "\
 Examples:
+  imgimport hosts.slipway        take in what imgexport wrote at this site, by its signature
+  imgimport hosts.slipway --key other-trees.asc
+                                 or at another, whose key it is
   imgimport hosts.slipway --sha256 DIGEST
-                                 take in what imgexport wrote, if it is the file that imgexport printed the digest of
+                                 or if it is the file that imgexport printed the digest of
   imgimport hosts.slipway -f hosts-2
                                  beside another version: as <osvers>-<arch>-netboot-hosts-2
   imgimport -p rack1 hosts.slipway
                                  give nodes the scripts that imgexport -p took along
-  imgimport xcat-image.tgz       take in as much as carries over of a bundle of xCAT
+  imgimport xcat-image.tgz --accept-unsigned
+                                 take in as much as carries over of a bundle of xCAT, which nobody signs
 
 Everything is checked before anything is where nodes or commands read it.
 
@@ -47,6 +53,13 @@ pub struct Args {
     /// Refuse a file with another SHA-256
     #[arg(long, value_name = "DIGEST")]
     sha256: Option<String>,
+    /// Refuse a file that this public key did not sign, as slipway-trust export trees prints it there; the site's own
+    /// is known
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Take in a file that nobody vouches for
+    #[arg(long, conflicts_with_all = ["key", "sha256"])]
+    accept_unsigned: bool,
     /// Check the file, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -68,7 +81,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         name: args.name.clone(),
         profile: args.profile.clone(),
         nodes: args.postscripts.clone(),
-        sha256: args.sha256.clone(),
+        trust: ImportTrust {
+            named: args.key.as_deref().map(VerifyingKey::load).transpose()?,
+            site: SiteKey::of(&catalog)?.map(|site| site.verifying),
+            sha256: args.sha256.clone(),
+            accept_unsigned: args.accept_unsigned,
+        },
     };
     let bundle = read(&args.bundle, &request, &installdir)?;
     let imported = install(bundle, &request, &catalog, &installdir, args.dry_run)?;
@@ -83,8 +101,14 @@ impl Args {
             files,
             has_image,
             nodes,
+            voucher,
             left,
         } = imported;
+        let (vouched, by) = match voucher {
+            Voucher::Signature(name) => ("signature", Some(name)),
+            Voucher::Digest => ("sha256", None),
+            Voucher::Nobody => ("nobody", None),
+        };
         if self.json {
             let json = serde_json::json!({
                 "osimage": name,
@@ -92,6 +116,8 @@ impl Args {
                 "files": files,
                 "root_image": has_image,
                 "nodes": nodes,
+                "vouched_by": vouched,
+                "signer": by,
                 "left": left,
             });
             println!("{}", serde_json::to_string_pretty(&json)?);
@@ -106,10 +132,14 @@ impl Args {
             } else {
                 ""
             };
-            println!("{name}: {became}: its definition and {files} files{image}");
+            let signed = by.map(|by| format!(", signed by {by}")).unwrap_or_default();
+            println!("{name}: {became}: its definition and {files} files{image}{signed}");
             for node in nodes {
                 println!("{node}: has the scripts that came along");
             }
+        }
+        if *voucher == Voucher::Nobody {
+            eprintln!("imgimport: note: nobody vouches for what it holds, and nodes run it");
         }
         for left in left {
             eprintln!("imgimport: note: {left}");
@@ -132,6 +162,8 @@ mod tests {
         assert_eq!(args.profile.as_deref(), Some("compute2"));
         assert_eq!(args.name.as_deref(), Some("mine"));
         assert!(args.postscripts.is_some());
-        assert!(Args::try_parse_from(["imgimport"]).is_err());
+        for wrong in ["imgimport", "imgimport a --key k --accept-unsigned"] {
+            assert!(Args::try_parse_from(wrong.split(' ')).is_err(), "{wrong}");
+        }
     }
 }

@@ -8,8 +8,10 @@ use definitions::OsImage;
 use definitions::command::Config;
 use nix::sys::stat::Mode;
 
+use crate::rootimg::pack::Packing;
 use crate::rootimg::publish::{PackOutcome, publish};
 use crate::rootimg::record::{ImageCompression, ImageFormat};
+use crate::vouch::SiteKey;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +20,8 @@ Examples:
   packimage -m cpio -c gzip NAME pack it as xCAT does by default
   packimage -m tar -c xz NAME    pack it as an archive for other tools
 
-The same root gives the same bytes, on any day and any machine. What was published before is kept as long as a node's
+The same root gives the same bytes, on any day and any machine. A site with an authority (slipway-trust init) signs their
+digests, and nodeset takes no others. What was published before is kept as long as a node's
 assets name it.
 
 Exit status: 0 when the image is packed as asked for, 1 when it is not, 2 for wrong usage.";
@@ -61,7 +64,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let image: OsImage = catalog.load(&args.osimage)?;
     let installdir = catalog.site()?.install_dir();
-    let outcome = publish(&image, &installdir, args.method, args.compress)?;
+    let packing = Packing {
+        format: args.method,
+        compression: args.compress,
+    };
+    let site = SiteKey::of(&catalog)?;
+    let outcome = publish(&image, &installdir, packing, site.as_ref())?;
     args.print(&outcome)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -71,6 +79,7 @@ impl Args {
         let PackOutcome {
             record,
             changed,
+            is_signed,
             removed,
             notes,
         } = outcome;
@@ -78,6 +87,7 @@ impl Args {
             let json = serde_json::json!({
                 "osimage": record.osimage,
                 "changed": changed,
+                "signed": is_signed,
                 "record": record,
                 "removed": removed,
                 "notes": notes,
@@ -90,8 +100,9 @@ impl Args {
                 "is packed already"
             };
             println!(
-                "{}: {became}: {}, {:.1} MB of {:.1} MB, kernel {}",
+                "{}: {became}{}: {}, {:.1} MB of {:.1} MB, kernel {}",
                 record.osimage,
+                if *is_signed { " and signed" } else { "" },
                 record.image.file,
                 record.image.bytes as f64 / 1e6,
                 record.unpacked_bytes as f64 / 1e6,

@@ -10,7 +10,7 @@ mod file;
 pub(crate) mod key;
 mod local;
 pub(crate) mod packing;
-mod signature;
+pub(crate) mod signature;
 mod tree;
 mod validity;
 

@@ -14,7 +14,7 @@ use super::key::{self, BEGIN_SIGNATURE};
 ///
 /// # Errors
 /// What holds no signature that can be read.
-pub(super) fn issuers(bytes: &[u8]) -> Result<Vec<String>, String> {
+pub(crate) fn issuers(bytes: &[u8]) -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(bytes);
     let packets = match text.find(BEGIN_SIGNATURE) {
         Some(at) => key::disarmour(&text[at..], BEGIN_SIGNATURE)?,

@@ -20,7 +20,7 @@ pub(crate) mod inside;
 mod kernel;
 mod keys;
 mod namespace;
-mod pack;
+pub(crate) mod pack;
 mod plan;
 pub(crate) mod publish;
 pub mod record;
@@ -31,3 +31,5 @@ pub(crate) mod spec;
 mod stage;
 mod synclist;
 mod tree;
+
+pub use tree::layer_paths;

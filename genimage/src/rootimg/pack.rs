@@ -32,9 +32,9 @@ const EROFS_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// A way to pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Packing {
-    pub(super) format: ImageFormat,
-    pub(super) compression: ImageCompression,
+pub(crate) struct Packing {
+    pub(crate) format: ImageFormat,
+    pub(crate) compression: ImageCompression,
 }
 
 impl Packing {

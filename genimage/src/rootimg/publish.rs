@@ -11,8 +11,9 @@ use definitions::{InstallDir, OsImage, ProvMethod};
 use super::build::{STAGING, lock};
 use super::initrd_file::{self, InitrdParts};
 use super::pack::Packing;
-use super::record::{ImageCompression, ImageFormat, RootImageDir, RootImageRecord};
+use super::record::{RootImageDir, RootImageRecord};
 use super::root::{RootRecord, publish_bytes, remove_leftovers};
+use crate::vouch::SiteKey;
 
 /// The largest asset of a node that may name an image.
 const MAX_ASSET: u64 = 1 << 20;
@@ -22,6 +23,8 @@ const MAX_ASSET: u64 = 1 << 20;
 pub(crate) struct PackOutcome {
     pub(crate) record: RootImageRecord,
     pub(crate) changed: bool,
+    /// Whether the site's key signed its record.
+    pub(crate) is_signed: bool,
     pub(crate) removed: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
@@ -33,8 +36,8 @@ pub(crate) struct PackOutcome {
 pub(crate) fn publish(
     image: &OsImage,
     installdir: &InstallDir,
-    format: ImageFormat,
-    compression: ImageCompression,
+    packing: Packing,
+    site: Option<&SiteKey>,
 ) -> Result<PackOutcome> {
     let name = &image.name;
     let method = image.provmethod.unwrap_or(ProvMethod::Install);
@@ -47,11 +50,12 @@ pub(crate) fn publish(
     anyhow::ensure!(directory.path().is_dir(), built());
     let _lock = lock(directory.path())?;
     let root = RootRecord::load(&directory)?.with_context(built)?;
-    let packing = Packing {
+    let Packing {
         format,
         compression,
-    };
-    let old = directory.load().ok().flatten();
+    } = packing;
+    // What the site did not sign is packed again, and not signed as it is.
+    let old = directory.load_vouched(site).ok().flatten();
     let mut notes = Vec::new();
     let is_current = |record: &RootImageRecord| {
         let same = record.packed_from == root.tar.sha256 && record.built_from == root.built_from;
@@ -61,6 +65,10 @@ pub(crate) fn publish(
     let mut record = match old.clone().filter(is_current) {
         Some(record) => record,
         None => {
+            if site.is_some() {
+                let remedy = format!("genimage --rebuild {name}");
+                directory.check_digest(&root.tar, &remedy)?;
+            }
             let image = pack(&directory, staging.path(), &root, packing, &mut notes)
                 .with_context(|| format!("packing the root image of {name}"))?;
             RootImageRecord {
@@ -95,13 +103,16 @@ pub(crate) fn publish(
         ));
     }
     let changed = old.as_ref() != Some(&record);
-    if changed {
-        directory.save(&record)?;
-    }
-    let removed = remove_unused(&directory, installdir, &root, &record)?;
+    let signature = directory.publish(&record, site)?;
+    let is_signed = signature.is_some();
+    let own = [&root.tar, &root.kernel, &root.manifest];
+    let used = own.into_iter().chain(record.files());
+    let used = used.map(|file| file.file.clone()).chain(signature);
+    let removed = remove_unused(&directory, installdir, &used.collect())?;
     Ok(PackOutcome {
         record,
         changed,
+        is_signed,
         removed,
         notes,
     })
@@ -131,16 +142,12 @@ fn pack(
     publish_bytes(staging, path, ("rootimg", Some(&ending)), &mut file)
 }
 
-/// Removes images, kernels and initrds of this directory that no record and no node's assets name.
+/// Removes images, kernels, initrds and signatures of this directory that are neither used nor named by a node's assets.
 fn remove_unused(
     directory: &RootImageDir,
     installdir: &InstallDir,
-    root: &RootRecord,
-    record: &RootImageRecord,
+    used: &BTreeSet<String>,
 ) -> Result<Vec<String>> {
-    let own = [&root.tar, &root.kernel, &root.manifest];
-    let mut used: BTreeSet<String> = own.map(|file| file.file.clone()).into();
-    used.extend(record.files().map(|file| file.file.clone()));
     let mut unused = Vec::new();
     let reading = || format!("reading {}", directory.path().display());
     for entry in fs::read_dir(directory.path()).with_context(reading)? {

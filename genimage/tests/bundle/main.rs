@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod signatures;
 mod site;
 
 use std::fs::{self, File};
@@ -19,7 +20,12 @@ use site::{IMAGE, Site};
 fn an_osimage_goes_to_another_management_node_with_its_lists_and_its_root_image() {
     let (here, there) = (Site::with_image(), Site::new());
     let bundle = here.export("hosts.slipway");
-    let dry = there.run("imgimport", &[bundle.as_os_str(), "--dry-run".as_ref()]);
+    let digest = hex(&Sha256::digest(fs::read(&bundle).unwrap()));
+    let import = |more: &[&str]| {
+        let words = [&[bundle.to_str().unwrap(), "--sha256", &digest], more].concat();
+        there.run("imgimport", &words)
+    };
+    let dry = import(&["--dry-run"]);
     assert_eq!(
         dry.out,
         format!("{IMAGE}: can be imported: its definition and 3 files, with its root image\n")
@@ -28,7 +34,7 @@ fn an_osimage_goes_to_another_management_node_with_its_lists_and_its_root_image(
         there.files(),
         ["config/nodes/nodes.toml", "config/site.toml"]
     );
-    let ran = there.run("imgimport", &[bundle.as_os_str()]);
+    let ran = import(&[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
         ran.out,
@@ -72,8 +78,12 @@ fn two_versions_are_beside_each_other() {
     let first = here.export("1.slipway");
     here.pack("another image");
     let second = here.export("2.slipway");
-    assert_eq!(there.run("imgimport", &[&first]).code, Some(0));
-    let refused = there.run("imgimport", &[&second]);
+    let import = |bundle: &Path, more: &[&str]| {
+        let words = [&[bundle.to_str().unwrap(), "--accept-unsigned"], more].concat();
+        there.run("imgimport", &words)
+    };
+    assert_eq!(import(&first, &[]).code, Some(0));
+    let refused = import(&second, &[]);
     assert_eq!(refused.code, Some(1));
     assert_eq!(
         refused.err,
@@ -81,10 +91,7 @@ fn two_versions_are_beside_each_other() {
             "imgimport: there is an osimage {IMAGE} already: -n gives this one another name, -f another profile\n"
         )
     );
-    let named = there.run(
-        "imgimport",
-        &[second.as_os_str(), "-n".as_ref(), "mine".as_ref()],
-    );
+    let named = import(&second, &["-n", "mine"]);
     let place = there.install("netboot/debian12.9.0/x86_64/dockerhost");
     assert_eq!(
         named.err,
@@ -94,16 +101,9 @@ fn two_versions_are_beside_each_other() {
         )
     );
     let before = there.files();
-    let words = ["-f", "hosts-2", "-p", "host01"];
-    let ran = Command::new(env!("CARGO_BIN_EXE_imgimport"))
-        .arg(&second)
-        .args(words)
-        .env("SLIPWAY_CONFIG", there.path("config"))
-        .output()
-        .unwrap();
-    let out = String::from_utf8(ran.stdout).unwrap();
+    let ran = import(&second, &["-f", "hosts-2", "-p", "host01"]);
     assert_eq!(
-        out,
+        ran.out,
         "debian12.9.0-x86_64-netboot-hosts-2: imported: its definition and 3 files, with its root image\n\
          host01: has the scripts that came along\n"
     );
@@ -187,7 +187,8 @@ fn refused(bundle: &Path, change: impl FnOnce(&mut Vec<Entry>), expected: &str) 
     let changed: PathBuf = there.path("changed.slipway");
     write(&changed, &all);
     let before = there.files();
-    let ran = there.run("imgimport", &[&changed]);
+    let words = [changed.as_os_str(), "--accept-unsigned".as_ref()];
+    let ran = there.run("imgimport", &words);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(
         ran.err,
@@ -333,10 +334,10 @@ fn as_much_of_a_bundle_of_xcat_is_read_as_carries_over() {
         .status()
         .unwrap();
     assert!(made.success());
-    let ran = there.run(
-        "imgimport",
-        &[bundle.as_os_str(), "-f".as_ref(), "old".as_ref()],
-    );
+    let path = bundle.to_str().unwrap();
+    let refused = there.run("imgimport", &[path, "-f", "old"]);
+    assert_eq!(refused.err, signatures::nobody(path, "it is not signed"));
+    let ran = there.run("imgimport", &[path, "-f", "old", "--accept-unsigned"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(
         ran.out,
@@ -346,6 +347,7 @@ fn as_much_of_a_bundle_of_xcat_is_read_as_carries_over() {
     assert_eq!(
         ran.err,
         [
+            note("nobody vouches for what it holds, and nodes run it"),
             note("kits=k is not an attribute of an osimage here"),
             note("pkglist /install/custom/gone.pkglist is not in the bundle"),
             note("kernel is the image's own, and packimage takes it from there"),

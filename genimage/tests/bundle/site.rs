@@ -1,6 +1,7 @@
 //! A management node of a test, and an osimage with a root image of a few bytes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,6 +19,13 @@ pub(crate) struct Ran {
     pub(crate) out: String,
     pub(crate) err: String,
 }
+
+/// What is run.
+const PROGRAMS: [&str; 3] = [
+    env!("CARGO_BIN_EXE_imgexport"),
+    env!("CARGO_BIN_EXE_imgimport"),
+    env!("CARGO_BIN_EXE_nodeset"),
+];
 
 pub(crate) struct Site(tempfile::TempDir);
 
@@ -104,12 +112,62 @@ impl Site {
         self.path("install").join(name)
     }
 
-    /// Runs `imgexport` or `imgimport`.
-    pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, program: &str, words: &[S]) -> Ran {
-        let program = match program {
-            "imgexport" => env!("CARGO_BIN_EXE_imgexport"),
-            _ => env!("CARGO_BIN_EXE_imgimport"),
+    /// Gives the site a key of its own, and a `slipway-trust` that signs with it as the real one does.
+    pub(crate) fn with_key(self, name: &str) -> Self {
+        let home = self.path("gpg");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        let gpg = || {
+            let mut command = Command::new("gpg");
+            command.args(["--batch", "--quiet", "--homedir"]).arg(&home);
+            command
         };
+        let words = [
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            name,
+            "rsa2048",
+            "sign",
+            "never",
+        ];
+        let made = gpg().args(words).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let key = gpg().args(["--armor", "--export"]).output().unwrap().stdout;
+        fs::create_dir_all(self.path("config/trust")).unwrap();
+        fs::write(self.path("config/trust/trees.asc"), key).unwrap();
+        fs::create_dir(self.path("bin")).unwrap();
+        // --config DIR sign-image FILE
+        let script = format!(
+            "#!/bin/sh\n[ \"$3\" = sign-image ] || exit 2\nexec gpg --batch --quiet --homedir {} --armor --output \
+             \"$4.asc\" --detach-sign \"$4\"\n",
+            home.display()
+        );
+        fs::write(self.path("bin/slipway-trust"), script).unwrap();
+        fs::set_permissions(
+            self.path("bin/slipway-trust"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
+        for built in PROGRAMS {
+            // the program beside it is the one that it runs
+            let place = self.path("bin").join(Path::new(built).file_name().unwrap());
+            fs::hard_link(built, &place)
+                .or_else(|_| fs::copy(built, &place).map(drop))
+                .unwrap();
+        }
+        self
+    }
+
+    /// Runs a program of [`PROGRAMS`].
+    pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(&self, program: &str, words: &[S]) -> Ran {
+        let own = self.path("bin").join(program);
+        let built = || {
+            let mut built = PROGRAMS.into_iter().map(PathBuf::from);
+            built.find(|path| path.ends_with(program))
+        };
+        let program = Some(own).filter(|own| own.exists());
+        let program = program.or_else(built).unwrap();
         let output = Command::new(program)
             .args(words)
             .env("SLIPWAY_CONFIG", self.path("config"))

@@ -32,7 +32,8 @@ fn site() -> Site {
     site.nodes(
         "[node.host01]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\nstatelabel = \"docker\"\n\
          postbootscripts = [\"setupdockerhost\"]\n\
-         [node.host02]\nmac = \"52:54:00:00:00:02\"\n",
+         [node.host02]\nmac = \"52:54:00:00:00:02\"\nip = \"10.9.0.2\"\n\
+         [node.host03]\nmac = \"52:54:00:00:00:03\"\n",
     );
     site
 }
@@ -143,6 +144,72 @@ fn a_node_boots_the_image_of_the_record_with_its_own_address_and_files() {
 }
 
 #[test]
+fn a_node_without_an_address_asks_for_one() {
+    let site = site();
+    pack(&site, |_| ());
+    let ran = nodeset(&site, "host03");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let script = site.read("install/autoinst/host03/boot.ipxe");
+    assert!(
+        script.contains(" BOOTIF=01-52-54-00-00-00-03 slipway.ip=dhcp slipway.image="),
+        "{script}"
+    );
+}
+
+#[test]
+fn where_a_node_s_state_is_made_is_told_to_it() {
+    let of = |attributes: &str, program: &str| {
+        let site = site();
+        pack(&site, |record| {
+            let sums = format!("{}  usr/sbin/{program}\n", "a".repeat(64));
+            record.manifest.bytes = sums.len() as u64;
+            site.write(&format!("{DIRECTORY}/{}", record.manifest.file), &sums);
+        });
+        site.nodes(&format!(
+            "[node.host01]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\n{attributes}"
+        ));
+        let ran = nodeset(&site, "host01");
+        (ran, site)
+    };
+    for (attributes, words) in [
+        (
+            "statelabel = \"docker\"\nstatedisk = \"empty\"\nstatefallback = \"memory\"\nstatememory = \"4G\"\n",
+            " slipway.state=docker slipway.statedisk=empty slipway.statefs=ext4 slipway.statefallback=memory \
+             slipway.statememory=4G panic=60",
+        ),
+        (
+            "statelabel = \"docker\"\nstatedisk = \"/dev/vda\"\nstatefs = \"xfs\"\n",
+            " slipway.state=docker slipway.statedisk=/dev/vda slipway.statefs=xfs panic=60",
+        ),
+        (
+            "statememory = \"30%\"\n",
+            " slipway.statememory=30% panic=60",
+        ),
+    ] {
+        let program = if attributes.contains("xfs") {
+            "mkfs.xfs"
+        } else {
+            "mke2fs"
+        };
+        let (ran, site) = of(attributes, program);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let script = site.read("install/autoinst/host01/boot.ipxe");
+        assert!(script.contains(words), "{script}");
+    }
+    let made = "statelabel = \"docker\"\nstatedisk = \"empty\"\nstatefs = \"xfs\"\n";
+    let (ran, _) = of(made, "mke2fs");
+    let message = format!(
+        "nodeset: host01: its state is to be made as xfs, and the root image has no mkfs.xfs: add xfsprogs to the pkglist of \
+         {IMAGE}, then genimage and packimage\n"
+    );
+    assert!(ran.code == 1 && ran.err.contains(&message), "{ran:?}");
+    let (ran, _) = of("statedisk = \"empty\"\n", "mke2fs");
+    let message = "nodeset: host01: 'statedisk=empty' is not of any use by itself: expected a statelabel too: the label of \
+                   the file system that keeps state\n";
+    assert!(ran.code == 1 && ran.err.contains(message), "{ran:?}");
+}
+
+#[test]
 fn what_cannot_boot_is_refused_with_the_command_that_helps() {
     let refused = |change: Option<fn(&mut RootImageRecord)>, node: &str, message: &str| {
         let site = site();
@@ -189,7 +256,6 @@ fn what_cannot_boot_is_refused_with_the_command_that_helps() {
     refused(
         Some(|_| ()),
         "host02",
-        "host02: no address in a network of the site, and it fetches its root image with no other: chdef host02 \
-         ip=10.1.0.5, and a network with net and mask",
+        "host02: its address 10.9.0.2 is in no network of the site: there are rack (10.1.0.0/16)",
     );
 }

@@ -5,6 +5,7 @@
 mod container;
 mod registry;
 mod scene;
+mod vouched;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -47,6 +48,7 @@ fn main() {
         ),
         case("every_form_is_packed_without_root", forms),
         case("what_no_node_names_is_removed", unused),
+        case("a_site_with_a_key_signs_what_is_packed", vouched::signed),
         case(
             "a_package_that_lacks_something_is_refused_before_anything_is_built",
             closure,

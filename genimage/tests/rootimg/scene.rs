@@ -330,8 +330,10 @@ impl Scene {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut words = line.split(' ');
         let program = match words.next().unwrap() {
-            "genimage" => env!("CARGO_BIN_EXE_genimage"),
-            _ => env!("CARGO_BIN_EXE_packimage"),
+            "genimage" => PathBuf::from(env!("CARGO_BIN_EXE_genimage")),
+            // the program beside it is the one that it runs
+            _ if self.path("bin/packimage").exists() => self.path("bin/packimage"),
+            _ => PathBuf::from(env!("CARGO_BIN_EXE_packimage")),
         };
         let mut command = Command::new(program);
         command

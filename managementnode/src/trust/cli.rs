@@ -35,7 +35,7 @@ pub struct Args {
 /// What is done.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Verb {
-    /// Make the authorities, once: root, nodes, clients, ssh hosts, and the key that signs trees
+    /// Make the authorities, once: root, nodes, clients, ssh hosts, and the key that signs trees and root images
     Init,
 
     /// Say what there is, until when, and what is wrong; exits with 1 if something is
@@ -172,6 +172,17 @@ pub(crate) enum Verb {
         accept_unsigned: bool,
     },
 
+    /// Sign what vouches for root images, as packimage, imgexport and imgimport do: FILE.asc beside each
+    SignImage {
+        /// Records of root images (rootimg.json), manifests of bundles
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// Put the signatures into DIR
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+
     /// Sign for nodes that enrol: what slipwayd asks, on its socket; the only part of it that reads keys
     Signer {
         /// Listen on PATH, for those whom the umask lets write; unless given, standard input is the listening socket, as systemd hands it over
@@ -256,6 +267,7 @@ mod tests {
             "renew nodes clients --new-key",
             "renew trees",
             "sign-tree /install/a /install/b --accept-unsigned",
+            "sign-image rootimg.json --out d",
             "arm n[1-3] --for 4h --json",
             "revoke --serial 00",
             "export ssh",
@@ -276,6 +288,7 @@ mod tests {
             "renew",
             "arm",
             "sign-tree",
+            "sign-image",
             "export key",
             "export signing",
             "ipxe --remove --shell",

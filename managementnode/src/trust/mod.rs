@@ -5,7 +5,7 @@
 //!                           └─> clients ─> clients of docker hosts
 //! ssh host authority ─> ssh host keys
 //! boot (may be taken away) ─> bootfiles ─> what nodes boot, which the site's iPXE checks
-//! key of trees (OpenPGP) ─> trees that copycds published
+//! key of trees (OpenPGP) ─> trees that copycds published, root images
 //! ```
 //!
 //! Whatever a request says, a certificate holds what the definition says. Nothing is signed that is not on record first.
@@ -16,6 +16,7 @@ mod cms;
 mod directory;
 mod enrol;
 mod identity;
+mod images;
 mod init;
 mod ipxe;
 mod issue;
@@ -117,6 +118,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
             trees,
             accept_unsigned,
         } => trees::sign(&catalog, trees, *accept_unsigned, json, dry_run)?,
+        Verb::SignImage { files, out } => {
+            images::sign(&catalog, files, out.as_deref(), json, dry_run)?
+        }
         Verb::Signer { socket } => signer::run(&catalog, socket.as_deref())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -222,14 +222,21 @@ fn sign_one(
     if dry_run {
         return Ok((TreeOutcome::WouldSign, wanted));
     }
-    let path = directory.path(SECRET);
-    let signer = TreeSigner::open(&secret(&path)?.with_context(|| missing(&path))?)?;
-    view.publish(&tree, &signer, &public, &wanted)?;
+    view.publish(&tree, &signer(directory)?, &public, &wanted)?;
     Ok((TreeOutcome::Signed, wanted))
 }
 
+/// Takes the key, to sign with it.
+///
+/// # Errors
+/// When it is missing, or others can read it.
+pub(super) fn signer(directory: &TrustDirectory) -> Result<TreeSigner> {
+    let path = directory.path(SECRET);
+    TreeSigner::open(&secret(&path)?.with_context(|| missing(&path))?)
+}
+
 /// Reads a file that has a bound.
-fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>> {
+pub(super) fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>> {
     let reading = || format!("reading {}", path.display());
     let meta = fs::symlink_metadata(path).with_context(reading)?;
     if !meta.is_file() {

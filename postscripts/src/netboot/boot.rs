@@ -65,9 +65,8 @@ fn boot(console: &Console, server: &mut Option<IpAddr>) -> Result<()> {
     root::mount_root(parameters.image.fs_type, &drivers)?;
     keep_archive(Path::new(ROOT))?;
     root::switch()?;
-    state::mount_state(parameters.state.as_ref(), console)?;
+    let is_kept = state::mount_state(&parameters, console)?;
     furnish(console)?;
-    let is_kept = parameters.state.is_some();
     identity::ensure_machine_id(Path::new("/"), is_kept)?;
     identity::ensure_host_keys(is_kept, console)?;
     console.say("starting the system");

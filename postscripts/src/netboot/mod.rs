@@ -12,8 +12,10 @@
 mod boot;
 mod command;
 mod console;
+mod dhcp;
 mod download;
 mod drivers;
+mod empty;
 mod files;
 mod identity;
 mod memory;
@@ -22,6 +24,7 @@ mod nic;
 mod ram_disk;
 mod root;
 mod state;
+mod state_disk;
 mod superblock;
 
 pub use command::main;

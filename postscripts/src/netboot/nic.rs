@@ -3,18 +3,21 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use definitions::{IfName, MacAddresses, NetbootAddress, NetbootParameters};
+use definitions::{AddressSource, IfName, MacAddresses, NetbootAddress, NetbootParameters};
 use ipnetwork::IpNetwork;
 use nix::libc;
 
 use super::console::Console;
+use super::dhcp;
 use super::drivers::names_in;
 use crate::bridge::net::{Address, Hop, HostKernel, KernelRoute, Step};
+use crate::http::Url;
 
 /// Where the kernel lists NICs.
 const NICS: &str = "/sys/class/net";
@@ -24,7 +27,7 @@ const LINK_TIMEOUT: Duration = Duration::from_secs(90);
 const LINK_REMINDER: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Finds the NIC, waits for its link and sets its address.
+/// Finds the NIC, waits for its link and sets its address, which it asks for where the definition has none.
 ///
 /// # Errors
 /// When there is no such NIC, it gets no link, or the kernel refuses the address.
@@ -34,20 +37,33 @@ pub(super) fn configure(parameters: &NetbootParameters, console: &Console) -> Re
         return Err(missing(nics, &parameters.mac));
     };
     let kernel = HostKernel::open().context("opening netlink")?;
-    let setting = || format!("setting the address {} of {name}", parameters.address);
     let link: IfName = name.parse()?;
     let up = Step::SetUp { link: link.clone() };
     kernel
         .perform(&up)
         .with_context(|| format!("bringing {name} up"))?;
     wait_for_link(nics, &name, console)?;
-    for step in steps(&link, &parameters.address) {
+    let address = match parameters.address {
+        AddressSource::Static(address) => address,
+        AddressSource::Dhcp => {
+            let url: Url = parameters.image.url.parse()?;
+            let IpAddr::V4(server) = url.server.ip() else {
+                bail!(
+                    "the root image is at {}, and DHCP gives addresses of IPv4 alone: give the node an ip, then nodeset",
+                    url.host
+                );
+            };
+            dhcp::ask(&link, &parameters.mac, server, console)?
+        }
+    };
+    let setting = || format!("setting the address {address} of {name}");
+    for step in steps(&link, &address) {
         match kernel.perform(&step) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             result => result.with_context(setting)?,
         }
     }
-    console.say(format!("{name} has the address {}", parameters.address));
+    console.say(format!("{name} has the address {address}"));
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Where a diskless node keeps what must not be in its overlay: a file system with the label of the definition, or memory.
+//! Where a diskless node keeps what must not be in its overlay: a file system with the label of the definition, which is made
+//! at the first boot if that says so, or memory.
 //!
 //! It is mounted once the image is the root, by the drivers of the image: the initrd has none for disks.
 //!
@@ -8,20 +9,21 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use definitions::StateLabel;
-use nix::mount::MsFlags;
+use definitions::{NetbootParameters, StateFallback, StateLabel, StateOnDisk};
+use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::statvfs::statvfs;
 
 use super::console::Console;
 use super::drivers::{devices, names_in};
 use super::mounts::{bind, mount_at};
+use super::state_disk::Disks;
 use super::superblock::{HEAD_BYTES, StateFs, identify};
 use crate::program;
 
@@ -30,8 +32,10 @@ const DISK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the drivers of a machine may take to load.
 const DRIVER_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-/// The most memory that state may take, where it is in memory.
-const MEMORY_SHARE: &str = "size=50%,mode=0755";
+/// How long no further disk may have appeared before the file system is made: the one that has it already may be slow.
+const SETTLE_TIME: Duration = Duration::from_secs(10);
+/// The most memory that state may take, where it is in memory and the definition says nothing.
+const MEMORY_SHARE: &str = "50%";
 /// Below this much free space a disk is reported as full.
 const MIN_FREE: u64 = 64 << 20;
 
@@ -49,37 +53,87 @@ const KEPT: [(&str, &str); 2] = [
     ("slipway", "/etc/slipway"),
 ];
 
-/// Mounts the state, and at the places where programs expect parts of it.
+/// Mounts the state, and at the places where programs expect parts of it. Returns whether it is kept over a boot.
 ///
 /// # Errors
-/// When no file system has the label, several have, or it cannot be mounted: the node is not started without its state.
-pub(super) fn mount_state(label: Option<&StateLabel>, console: &Console) -> Result<()> {
+/// When it cannot be had as the definition says, and the node is not to be started without it.
+pub(super) fn mount_state(parameters: &NetbootParameters, console: &Console) -> Result<bool> {
     let state = Path::new(STATE);
-    match label {
-        None => mount_at("tmpfs", state, "tmpfs", MsFlags::empty(), MEMORY_SHARE)?,
-        Some(label) => {
-            let (device, fs_type) = wait_for(label)?;
-            // the kernel would look for a helper in the initrd, which is gone
-            modprobe([fs_type]);
-            mount_at(&device, state, fs_type, MsFlags::MS_NOATIME, "")
-                .with_context(|| format!("the state's file system '{label}'"))?;
-            let free =
-                statvfs(state).context("reading how much of the state's file system is free")?;
-            console.say(format!(
-                "state is kept on {device} ({fs_type}, label {label})"
-            ));
-            if free.blocks_available() * free.fragment_size() < MIN_FREE {
-                console.say(format!(
-                    "{device} is full: containers will not start until something is removed from it"
-                ));
-            }
-        }
+    let is_kept = match &parameters.state {
+        None => false,
+        Some(wanted) => or_memory(wanted.fallback, mount_disk(wanted, state, console), console)?,
+    };
+    if !is_kept {
+        let memory = parameters.state_memory.as_deref().unwrap_or(MEMORY_SHARE);
+        let options = format!("size={memory},mode=0755");
+        mount_at("tmpfs", state, "tmpfs", MsFlags::empty(), &options)?;
     }
-    let kept = KEPT.iter().filter(|_| label.is_some());
-    for (name, path) in LAYERS.iter().chain(kept) {
+    for (name, path) in places(is_kept) {
         bind(&state.join(name), Path::new(path))?;
     }
+    Ok(is_kept)
+}
+
+/// What is at other places than the state's own.
+fn places(is_kept: bool) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    LAYERS.iter().chain(KEPT.iter().filter(move |_| is_kept))
+}
+
+/// Decides what becomes of a node whose state on a disk cannot be had.
+fn or_memory(fallback: StateFallback, mounted: Result<()>, console: &Console) -> Result<bool> {
+    match (fallback, mounted) {
+        (_, Ok(())) => Ok(true),
+        (StateFallback::Refuse, Err(error)) => Err(error),
+        (StateFallback::Memory, Err(error)) => {
+            console.say(format!(
+                "{error:#}; this node's state is in memory, and lost when it stops"
+            ));
+            Ok(false)
+        }
+    }
+}
+
+/// Mounts the file system that keeps state. One that cannot be written to is not left mounted.
+fn mount_disk(wanted: &StateOnDisk, state: &Path, console: &Console) -> Result<()> {
+    let (device, fs_type) = wait_for(wanted, console)?;
+    // the kernel would look for a helper in the initrd, which is gone
+    modprobe([fs_type]);
+    let label = &wanted.label;
+    mount_at(&device, state, fs_type, MsFlags::MS_NOATIME, "")
+        .with_context(|| format!("the state's file system '{label}'"))?;
+    console.say(format!(
+        "state is kept on {device} ({fs_type}, label {label})"
+    ));
+    let tried = try_writing(state).with_context(|| format!("{device} fails"));
+    if tried.is_err() {
+        let _ = umount2(state, MntFlags::MNT_DETACH);
+    }
+    if tried? < MIN_FREE {
+        console.say(format!(
+            "{device} is full: containers will not start until something is removed from it"
+        ));
+    }
     Ok(())
+}
+
+/// Makes the directories of state, and writes to the disk. Returns how many bytes are free; that none are is no failure.
+fn try_writing(state: &Path) -> Result<u64> {
+    for (name, _) in places(true) {
+        let path = state.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
+    }
+    let path = state.join(".written");
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&[0; 4096])?;
+        file.sync_all()
+    });
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+        written => written.with_context(|| format!("writing {}", path.display()))?,
+    }
+    let _ = fs::remove_file(&path);
+    let free = statvfs(state).context("reading how much of it is free")?;
+    Ok(free.blocks_available() * free.fragment_size())
 }
 
 /// Returns a path of a root as it is now.
@@ -87,20 +141,32 @@ pub(super) fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// Waits for the one device whose file system has the label.
-fn wait_for(label: &StateLabel) -> Result<(String, &'static str)> {
-    let began = Instant::now();
-    let mut done = BTreeSet::new();
+/// Waits for the one device whose file system has the label; where there is none, makes it, if it is to be made.
+fn wait_for(wanted: &StateOnDisk, console: &Console) -> Result<(String, &'static str)> {
+    let disks = Disks {
+        devices: Path::new("/sys/class/block"),
+        dev: Path::new("/dev"),
+    };
+    let (began, mut changed) = (Instant::now(), Instant::now());
+    let (mut done, mut known) = (BTreeSet::new(), Vec::new());
     loop {
         load_drivers(&mut done);
-        let found = labelled(Path::new("/sys/class/block"), Path::new("/dev"))?;
-        if let Some(found) = choose(&found, label)? {
+        let found = labelled(disks.devices, disks.dev)?;
+        if let Some(found) = choose(&found, &wanted.label)? {
             return Ok(found);
         }
-        if began.elapsed() > DISK_TIMEOUT {
-            return Err(missing(&found, label));
+        let names = names_in(disks.devices).unwrap_or_default();
+        if names != known {
+            (known, changed) = (names, Instant::now());
         }
-        sleep(POLL_INTERVAL);
+        let is_late = began.elapsed() > DISK_TIMEOUT;
+        match &wanted.made {
+            Some(made) if is_late || changed.elapsed() > SETTLE_TIME && disks.has(&made.0) => {
+                return disks.make(made, &wanted.label, console);
+            }
+            None if is_late => return Err(missing(&found, &wanted.label)),
+            _ => sleep(POLL_INTERVAL),
+        }
     }
 }
 
@@ -155,8 +221,8 @@ fn missing(found: &[(String, StateFs)], label: &StateLabel) -> anyhow::Error {
         found.join(", ")
     };
     anyhow::anyhow!(
-        "no file system has the label '{label}' for the node's state: {found}; make one (mkfs.ext4 -L {label} DEVICE), or \
-         remove the node's statelabel and keep state in memory"
+        "no file system has the label '{label}' for the node's state: {found}; make one (mkfs.ext4 -L {label} DEVICE), have \
+         it made (the node's statedisk), or remove the node's statelabel and keep state in memory"
     )
 }
 
@@ -170,18 +236,19 @@ fn labelled(devices: &Path, dev: &Path) -> Result<Vec<(String, StateFs)>> {
     };
     let of = |name: String| {
         let path = dev.join(name);
-        let head = read_head(&path).ok()?;
-        Some((path.display().to_string(), identify(&head)?))
+        let found = identify_device(&path).ok()??;
+        Some((path.display().to_string(), found))
     };
     Ok(names.into_iter().filter(is_disk).filter_map(of).collect())
 }
 
-fn read_head(device: &Path) -> io::Result<Vec<u8>> {
+/// Reads which file system a device has.
+pub(super) fn identify_device(device: &Path) -> io::Result<Option<StateFs>> {
     let mut head = Vec::new();
     File::open(device)?
         .take(HEAD_BYTES as u64)
         .read_to_end(&mut head)?;
-    Ok(head)
+    Ok(identify(&head))
 }
 
 /// Makes the directory that only root may enter, where state keeps the keys of the host.
@@ -225,7 +292,8 @@ mod tests {
             missing(&found, &label("state")).to_string(),
             format!(
                 "no file system has the label 'state' for the node's state: {} has 'docker', {} has 'backup'; make one \
-                 (mkfs.ext4 -L state DEVICE), or remove the node's statelabel and keep state in memory",
+                 (mkfs.ext4 -L state DEVICE), have it made (the node's statedisk), or remove the node's statelabel and keep \
+                 state in memory",
                 path("sda1"),
                 path("sdb")
             )
@@ -239,6 +307,32 @@ mod tests {
                 path("sda1"),
                 path("sdc")
             )
+        );
+    }
+
+    #[test]
+    fn a_node_whose_state_cannot_be_had_is_started_only_if_its_definition_says_so() {
+        let console = Console::standard_error();
+        let failed = || Err(anyhow::anyhow!("sda fails"));
+        let (refuse, memory) = (StateFallback::Refuse, StateFallback::Memory);
+        assert!(or_memory(refuse, Ok(()), &console).unwrap());
+        assert!(or_memory(memory, Ok(()), &console).unwrap());
+        assert!(!or_memory(memory, failed(), &console).unwrap());
+        let error = or_memory(refuse, failed(), &console).unwrap_err();
+        assert_eq!(error.to_string(), "sda fails");
+    }
+
+    #[test]
+    fn a_disk_is_written_to_before_it_is_relied_on() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(try_writing(state.path()).unwrap() > 0);
+        let names: Vec<_> = names_in(state.path()).unwrap();
+        assert_eq!(names, ["containerd", "docker", "docker-tls", "slipway"]);
+        fs::create_dir(state.path().join(".written")).unwrap();
+        let error = try_writing(state.path()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("writing {}/.written", state.path().display())
         );
     }
 }

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used)] // tests may, but clippy looks for #[test]
 
+mod dhcp;
 mod server;
 
 use std::fs;
@@ -82,7 +83,7 @@ fn prepare() -> Result<(), String> {
 }
 
 fn trials(missing: Option<&str>) -> Vec<Trial> {
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 9] = [
         (
             "a_nic_without_a_link_is_not_the_one_that_is_named",
             two_nics,
@@ -99,8 +100,15 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
             "a_nic_that_is_not_there_is_named_with_those_that_are",
             no_nic,
         ),
+        ("a_node_without_an_address_gets_one_by_dhcp", dhcp::address),
+        (
+            "dhcp_of_somebody_else_is_named_and_not_taken",
+            dhcp::two_servers,
+        ),
     ];
+    let no_dnsmasq = dhcp::lacking();
     let trial = |(name, test): (&str, fn())| {
+        let missing = missing.or(no_dnsmasq.as_deref().filter(|_| name.contains("dhcp")));
         let trial = Trial::test(name, move || {
             test();
             Ok::<_, Failed>(())
@@ -155,9 +163,13 @@ impl Lab {
 
     /// Runs the program as a boot would, with the image of [`content`] expected.
     fn fetch(&self, mac: &str) -> Output {
+        self.fetch_with("10.1.0.5/24@10.1.0.254", mac)
+    }
+
+    fn fetch_with(&self, address: &str, mac: &str) -> Output {
         let line = self.dir.path().join("cmdline");
         let words = format!(
-            "quiet BOOTIF=01-{} slipway.ip=10.1.0.5/24@10.1.0.254 slipway.image=http://10.1.0.1:8080/a/root.squashfs \
+            "quiet BOOTIF=01-{} slipway.ip={address} slipway.image=http://10.1.0.1:8080/a/root.squashfs \
              slipway.type=squashfs slipway.bytes={} slipway.sha256={}\n",
             mac.replace(':', "-"),
             content().len(),

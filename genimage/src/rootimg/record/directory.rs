@@ -1,13 +1,15 @@
 //! Where the files of a root image are, and whether they are all there.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, OsImage, write_atomic};
+use definitions::{InstallDir, OsImage, hex, write_atomic};
+use sha2::{Digest, Sha256};
 
 use super::{FileRecord, RootImageRecord};
+use crate::vouch::{self, SiteKey};
 
 /// The most bytes that a record may have.
 const MAX_BYTES: u64 = 16 << 20;
@@ -88,14 +90,96 @@ impl RootImageDir {
     /// # Errors
     /// When it cannot be read, is not a record, or names a file that is missing or has another size.
     pub fn load(&self) -> Result<Option<RootImageRecord>> {
+        self.load_by(None)
+    }
+
+    /// Reads a record that the site vouches for, if it has a key: by its signature, and each file that is not checked
+    /// where it is used by its digest.
+    ///
+    /// # Errors
+    /// As [`RootImageDir::load`]; when it is not signed by the key, or a kernel or an initrd is another one.
+    pub(crate) fn load_vouched(&self, site: Option<&SiteKey>) -> Result<Option<RootImageRecord>> {
+        let Some(record) = self.load_by(site)? else {
+            return Ok(None);
+        };
+        if site.is_some() {
+            // Of the image the node compares the digest itself.
+            for file in [Some(&record.kernel), record.initrd.as_ref()]
+                .into_iter()
+                .flatten()
+            {
+                self.check_digest(file, "packimage")?;
+            }
+        }
+        Ok(Some(record))
+    }
+
+    fn load_by(&self, site: Option<&SiteKey>) -> Result<Option<RootImageRecord>> {
         let path = self.path.join(Self::RECORD);
         let Some(text) = read_record(&path, "packimage")? else {
             return Ok(None);
         };
+        if let Some(site) = site {
+            self.verify(&text, site).with_context(|| {
+                format!(
+                    "{} is not what the site signed: packimage {} packs it again and signs it",
+                    path.display(),
+                    RootImageRecord::parse(&text)
+                        .map_or_else(|_| "OSIMAGE".to_owned(), |record| record.osimage)
+                )
+            })?;
+        }
         let record =
             RootImageRecord::parse(&text).with_context(|| format!("reading {}", path.display()))?;
         self.check(&path, record.files(), "packimage")?;
         Ok(Some(record))
+    }
+
+    fn verify(&self, text: &str, site: &SiteKey) -> Result<()> {
+        let path = self.signature(text);
+        let reading = || format!("reading {}", path.display());
+        let found = fs::symlink_metadata(&path).with_context(reading)?;
+        ensure!(
+            found.is_file() && found.len() <= vouch::MAX_SIGNATURE,
+            "{} is no signature",
+            path.display()
+        );
+        site.verify(text.as_bytes(), &fs::read(&path).with_context(reading)?)
+    }
+
+    /// Compares a file with its digest.
+    ///
+    /// # Errors
+    /// When it is another one, with what makes it again.
+    pub(in crate::rootimg) fn check_digest(&self, file: &FileRecord, remedy: &str) -> Result<()> {
+        let path = self.file(file);
+        let reading = || format!("reading {}", path.display());
+        let mut hash = Sha256::new();
+        let mut from = fs::File::open(&path).with_context(reading)?;
+        let mut buffer = vec![0; 1 << 18];
+        loop {
+            let read = from.read(&mut buffer).with_context(reading)?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&buffer[..read]);
+        }
+        let digest = hex(&hash.finalize());
+        ensure!(
+            digest == file.sha256,
+            "{} was changed: its SHA-256 is {digest}, and should be {}: remove it, and run {remedy} again",
+            path.display(),
+            file.sha256
+        );
+        Ok(())
+    }
+
+    /// Returns where the site's signature of a record is: its name has the digest of the record, so that a record and the
+    /// signature of another are never beside each other.
+    fn signature(&self, record: &str) -> PathBuf {
+        let digest = hex(&Sha256::digest(record));
+        let file = FileRecord::new("rootimg", Some("asc"), digest, 0);
+        self.path.join(file.file)
     }
 
     /// Checks that the files that a record names are there.
@@ -129,6 +213,33 @@ impl RootImageDir {
         let path = self.path.join(Self::RECORD);
         write_atomic(&path, record.render()?.as_bytes(), 0o644)
             .with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Publishes a record whose files are there, signed by the site's key if there is one; returns the name of the
+    /// signature. What is signed already is left alone.
+    ///
+    /// # Errors
+    /// When it cannot be signed or written; then the record that was there stays.
+    pub(crate) fn publish(
+        &self,
+        record: &RootImageRecord,
+        site: Option<&SiteKey>,
+    ) -> Result<Option<String>> {
+        let text = record.render()?;
+        let path = self.signature(&text);
+        if let Some(site) = site
+            && self.verify(&text, site).is_err()
+        {
+            let signature = site.sign(text.as_bytes());
+            let signature = signature.context("signing the record of the root image")?;
+            write_atomic(&path, signature.as_bytes(), 0o644)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        self.save(record)?;
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        Ok(name.filter(|_| site.is_some()))
     }
 }
 

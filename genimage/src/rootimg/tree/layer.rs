@@ -21,6 +21,18 @@ const RESERVED: &[u8] = b".wh..wh.";
 /// The name that hides all that lower layers have in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// Reads layers of a container image, the lowest first, as `genimage --from` does; returns the paths of what is there then.
+///
+/// # Errors
+/// The first layer that is refused.
+pub fn layer_paths(layers: Vec<File>) -> Result<Vec<Vec<u8>>> {
+    let mut tree = RootTree::default();
+    for layer in layers {
+        tree.read_layer(&Arc::new(layer))?;
+    }
+    Ok(tree.entries().map(|(path, _)| path.to_vec()).collect())
+}
+
 impl RootTree {
     /// Puts a layer over what is there.
     ///
@@ -126,9 +138,9 @@ impl RootTree {
     }
 }
 
+/// The name of what a path leads to, however it is written: `a/.wh.b/.` is a white-out, too.
 fn basename(path: &[u8]) -> &[u8] {
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+    parts(path).next_back().unwrap_or_default()
 }
 
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {

@@ -21,6 +21,7 @@ use std::io::Read;
 use anyhow::{Result, ensure};
 
 use content::{Content, ContentReader};
+pub use layer::layer_paths;
 
 /// The longest path, and the longest target of a link: `PATH_MAX`.
 const MAX_PATH: usize = 4096;

@@ -240,6 +240,11 @@ fn a_layer_removes_what_lower_ones_have_and_nothing_of_its_own() {
             &[(FILE, "usr/lib/.wh.x", "")],
             "etc etc/a etc/b lib usr usr/lib",
         ),
+        // However the path is written.
+        (
+            &[(FILE, "./etc//.wh.a/.", "")],
+            "etc etc/b lib usr usr/lib usr/lib/x usr/lib/x/y",
+        ),
         // Through a link of a lower layer.
         (
             &[(FILE, "lib/.wh.x", "")],
