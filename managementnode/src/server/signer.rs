@@ -86,10 +86,7 @@ impl SignerClient {
     pub(super) async fn is_valid(&self, shown: ShownCertificate) -> Result<bool> {
         let serial = shown.serial.clone();
         let known = {
-            let validity = self
-                .validity
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let validity = self.validity.lock().unwrap_or_else(PoisonError::into_inner);
             validity.get(&serial).copied()
         };
         if let Some((is_valid, since)) = known

@@ -203,7 +203,7 @@ fn protocols() {
             )
         );
         assert_eq!(output.status.code(), Some(1));
-        assert_same(&before, &lab.snapshot());
+        lab.assert_restored(&before);
         drop(socket.stdin.take());
         socket.wait().unwrap();
     }
