@@ -52,9 +52,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Due::Nothing(identity) => identity,
         Due::Enrolment(order) => match enrol(root, &order) {
             Ok(identity) => {
-                println!(
+                output_line!(
                     "enrolled as {} until {}",
-                    order.node, identity.info.not_after
+                    order.node,
+                    identity.info.not_after
                 );
                 identity
             }
@@ -62,7 +63,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
         Due::Renewal(identity) => match renew(root, &identity) {
             Ok(identity) => {
-                println!("renewed until {}", identity.info.not_after);
+                output_line!("renewed until {}", identity.info.not_after);
                 identity
             }
             Err(failure) => return failure.exit("renewing"),
@@ -185,6 +186,6 @@ fn hand_on(root: &Path, identity: &HostIdentity) -> Result<()> {
                 IdentityFiles::DIRECTORY
             )
         })?;
-    print!("{printed}");
+    output_line!("{}", printed.trim_end());
     Ok(())
 }
