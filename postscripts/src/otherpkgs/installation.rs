@@ -172,13 +172,13 @@ impl<'a> Installation<'a> {
                 .iter()
                 .any(|gone| bare(gone) == name)
         };
-        let installs = !(transaction.install.is_empty() && transaction.groups.is_empty())
-            && !names.clone().any(goes_again);
+        let is_empty = transaction.install.is_empty() && transaction.groups.is_empty();
+        let is_asked = is_asked && !is_empty && !names.clone().any(goes_again);
         let removed = [&transaction.remove_before, &transaction.remove_after];
         let mut removed = removed.into_iter().flatten().map(|name| bare(name));
         let is_left = |gone| after.has(gone) && !names.clone().any(|name| name == gone);
         let is_due = removed.any(is_left)
-            || installs && is_asked && {
+            || is_asked && {
                 let line = self.manager.simulate(RepoView::default(), transaction, &[]);
                 let output = self.runner.capture(&line, &transaction.environment)?;
                 self.manager.parse_simulation(&output, &[]) != Simulation::Nothing
