@@ -5,7 +5,7 @@
 //! prints its own man page and shell completions, made from its parser, so that they cannot go stale.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
@@ -53,7 +53,8 @@ fn finish(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error:#}");
+            // As above: who cannot read it learns it from the exit code.
+            let _ = writeln!(io::stderr(), "{name}: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -10,10 +10,15 @@
 //!
 //! Below them, and never above: `files` (changes to files, all or none, and back by any later process),
 //! `owner` (what root alone can have made), `netlink` (how the kernel is asked), `nftables` (what its firewall does to
-//! a packet), `program`, `timed_stream`, `http`, `tls_client` and
+//! a packet), `lines` (what is printed), `program`, `timed_stream`, `http`, `tls_client` and
 //! `slipwayd`;
 //! [`fault`] makes tests of interrupted runs possible. Nothing here runs a shell, resolves a name or asks a
 //! name service.
+
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+#[macro_use]
+mod lines;
 
 pub mod bridge;
 pub mod dockerauthz;

@@ -39,6 +39,11 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .find(|path| owner::check(Path::new("/"), path).is_ok())
 }
 
+/// Where programs find others.
+pub(crate) fn search_path() -> String {
+    PROGRAM_DIRS.join(":")
+}
+
 /// Runs a program and returns what it printed.
 pub(crate) fn run(command: &mut Command, stdin: Stdio, timeout: Duration) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -52,7 +57,7 @@ pub(crate) fn run(command: &mut Command, stdin: Stdio, timeout: Duration) -> Res
         .env_clear()
         .envs(own)
         .env("LC_ALL", "C")
-        .env("PATH", PROGRAM_DIRS.join(":"));
+        .env("PATH", search_path());
     let (stdout, stderr) = (output.try_clone()?, output.try_clone()?);
     let child = spawn(command.stdin(stdin).stdout(stdout).stderr(stderr));
     let mut child = child.with_context(|| format!("starting {name}"))?;

@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
     match without_xhrm(arguments) {
         Ok(arguments) => command::main_from(arguments, run),
         Err(other) => {
-            eprintln!("xHRM: '{other}' is not known here: the one command is bridgeprereq");
+            error_line!("xHRM: '{other}' is not known here: the one command is bridgeprereq");
             ExitCode::from(2)
         }
     }
@@ -162,7 +162,7 @@ fn run(arguments: Args) -> Result<ExitCode> {
         master: master(),
         root: arguments.root,
     };
-    let report = super::run(&request, &mut |step| eprintln!("bridgeprereq: {step}"))?;
+    let report = super::run(&request, &mut |step| error_line!("bridgeprereq: {step}"))?;
     print(&report, arguments.json)?;
     Ok(match report.outcome {
         Outcome::RolledBack if report.is_overtaken => ExitCode::from(TRY_AGAIN),
@@ -256,7 +256,7 @@ fn master() -> Option<IpAddr> {
 
 fn print(report: &Report, json: bool) -> Result<()> {
     for note in &report.notes {
-        eprintln!("bridgeprereq: {note}");
+        error_line!("bridgeprereq: {note}");
     }
     let mut out = io::stdout().lock();
     if json {
@@ -284,7 +284,7 @@ fn print(report: &Report, json: bool) -> Result<()> {
             } else {
                 ""
             };
-            eprintln!("bridgeprereq: {why}: everything was put back{next}");
+            error_line!("bridgeprereq: {why}: everything was put back{next}");
         }
     }
     Ok(())

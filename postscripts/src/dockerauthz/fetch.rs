@@ -38,7 +38,7 @@ pub(super) struct LastFetch {
 pub(super) fn run(paths: &Paths) -> Result<ExitCode> {
     let lists = fetch(paths)?;
     let until = lists.until().context("the list says no end")?;
-    println!(
+    output_line!(
         "{} certificate(s) revoked, valid until {until}",
         lists.len()
     );

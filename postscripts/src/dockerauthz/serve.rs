@@ -56,7 +56,7 @@ pub(super) fn serve(paths: &Paths, every: Duration) -> Result<ExitCode> {
         match watch(listener) {
             Ok(never) => match never {},
             Err(error) => {
-                eprintln!("dockerauthz: {error:#}");
+                error_line!("dockerauthz: {error:#}");
                 // the other threads go on for ever, and systemd starts this program again
                 std::process::exit(1)
             }
@@ -69,11 +69,11 @@ fn work(listener: &UnixListener, current: &CurrentLists) {
         match listener.accept() {
             Ok((stream, _)) => {
                 if let Err(error) = answer(stream, current) {
-                    eprintln!("dockerauthz: answering dockerd: {error:#}");
+                    error_line!("dockerauthz: answering dockerd: {error:#}");
                 }
             }
             Err(error) => {
-                eprintln!("dockerauthz: accepting a connection: {error}");
+                error_line!("dockerauthz: accepting a connection: {error}");
                 thread::sleep(Duration::from_millis(100));
             }
         }
@@ -86,12 +86,12 @@ fn keep_current(paths: &Paths, every: Duration) {
     let own = program.as_deref().and_then(inode);
     loop {
         if let Err(error) = fetch::fetch(paths) {
-            eprintln!("dockerauthz: {error:#}");
+            error_line!("dockerauthz: {error:#}");
         }
         thread::sleep(every);
         let there = program.as_deref().and_then(inode);
         if there.is_some() && there != own {
-            eprintln!(
+            error_line!(
                 "dockerauthz: this program was replaced: ending, so that the other one is started"
             );
             std::process::exit(0);
@@ -186,7 +186,7 @@ fn answer_to(path: &str, body: &[u8], current: &CurrentLists) -> (&'static str, 
             ASKED.fetch_add(1, Ordering::Relaxed);
             let decision = decide(body, &current.held(), OffsetDateTime::now_utc());
             if let Decision::Refused(why) = &decision {
-                eprintln!("dockerauthz: refused: {why}");
+                error_line!("dockerauthz: refused: {why}");
             }
             decision.document()
         }

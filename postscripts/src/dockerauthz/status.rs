@@ -31,7 +31,7 @@ pub(super) fn show(paths: &Paths, json: bool) -> Result<ExitCode> {
     let status = look(paths, OffsetDateTime::now_utc());
     if json {
         let text = serde_json::to_string_pretty(&status).context("writing JSON")?;
-        println!("{text}");
+        output_line!("{text}");
     } else {
         print(&status);
     }
@@ -91,19 +91,19 @@ fn stamp(time: OffsetDateTime) -> Option<String> {
 
 fn print(status: &Status) {
     let time = |time: &Option<String>| time.clone().unwrap_or("-".to_owned());
-    println!(
+    output_line!(
         "revoked: {}",
         status
             .revoked
             .map_or("-".to_owned(), |count| count.to_string())
     );
-    println!(
+    output_line!(
         "list: made at {}, valid until {}",
         time(&status.from),
         time(&status.until)
     );
-    println!("asked for: {}", time(&status.asked));
-    println!(
+    output_line!("asked for: {}", time(&status.asked));
+    output_line!(
         "plugin: {}",
         if status.answers {
             "answers"
@@ -112,7 +112,7 @@ fn print(status: &Status) {
         }
     );
     for wrong in &status.wrong {
-        println!("wrong: {wrong}");
+        output_line!("wrong: {wrong}");
     }
 }
 

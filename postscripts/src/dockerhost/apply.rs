@@ -50,7 +50,7 @@ impl HostUpdate<'_> {
         }
         let socket = socket_mode(self.engine.socket());
         for note in &plan.notes {
-            eprintln!("setupdockerhost: {note}");
+            error_line!("setupdockerhost: {note}");
         }
         self.journal.apply(&due)?;
         report.changed = true;
@@ -196,7 +196,7 @@ fn check_endpoint(paths: &HostPaths, plan: &Plan, report: &mut Report) -> Result
         now: plan.now,
     })?;
     for check in &report.proof {
-        eprintln!("setupdockerhost: {}: {}", check.client, check.seen);
+        error_line!("setupdockerhost: {}: {}", check.client, check.seen);
     }
     match report.proof.iter().find(|check| !check.holds) {
         Some(broken) => bail!(

@@ -151,8 +151,9 @@ pub(super) fn listeners(text: &str, flags: &[Flag]) -> Vec<String> {
 pub(super) fn with_plugin(text: &str, plugin: &str, asks: bool) -> Result<Option<String>> {
     const KEY: &str = "authorization-plugins";
     let text = if text.trim().is_empty() { "{}" } else { text };
-    let mut config: Map<String, Value> =
-        serde_json::from_str(text).context("reading it as JSON")?;
+    let Value::Object(mut config) = unique_keys::parse(text)? else {
+        bail!("reading it: no JSON object")
+    };
     let mut plugins = match config.get(KEY) {
         None => Vec::new(),
         Some(Value::Array(plugins)) => plugins.clone(),
@@ -241,6 +242,7 @@ fn merge_hosts(
             settings.remote
         );
     }
+    refuse_odd(hosts, flags)?;
     let mut notes = Vec::new();
     if is_open && hosts.iter().any(|host| host == settings.remote) {
         notes.push(now_closed_note(settings.remote));
@@ -293,6 +295,25 @@ fn merge_hosts(
         hosts.push(json!(settings.remote));
     }
     Ok(notes)
+}
+
+/// Fails for a listener that dockerd does not know, and for one that is there twice: it ends at both.
+fn refuse_odd(hosts: &[Value], flags: &[Flag]) -> Result<()> {
+    const KNOWN: &str = "dockerd knows unix://PATH, tcp://ADDRESS:PORT and fd://";
+    let is_odd = |host: &str| ListenAddress::parse(host) == ListenAddress::Other;
+    for (at, host) in hosts.iter().enumerate() {
+        if host.as_str().is_some_and(is_odd) {
+            bail!("\"hosts\" holds {host} there: {KNOWN}");
+        }
+        if hosts[..at].contains(host) {
+            bail!("\"hosts\" holds {host} there twice: remove one of the two");
+        }
+    }
+    let mut flags = flags.iter().filter(|flag| flag.name == "host");
+    match flags.find(|flag| is_odd(&flag.value)) {
+        Some(flag) => bail!("{flag} is in {}: {KNOWN}", flag.origin),
+        None => Ok(()),
+    }
 }
 
 fn now_closed_note(listener: &str) -> String {
@@ -354,6 +375,31 @@ mod tests {
         assert_eq!(merged(OURS), OURS);
         let spaced = OURS.replace("  ", "\t");
         assert_eq!(merged(&spaced), spaced);
+    }
+
+    #[test]
+    fn a_listener_that_dockerd_ends_at_is_refused() {
+        let known = "dockerd knows unix://PATH, tcp://ADDRESS:PORT and fd://";
+        for (text, command, message) in [
+            (
+                r#"{"hosts": ["fd://", "fd://"]}"#,
+                "dockerd",
+                "\"hosts\" holds \"fd://\" there twice: remove one of the two".to_owned(),
+            ),
+            (
+                r#"{"hosts": ["FD://"]}"#,
+                "dockerd",
+                format!("\"hosts\" holds \"FD://\" there: {known}"),
+            ),
+            (
+                "",
+                "dockerd -H npipe:////./pipe/x",
+                format!("-H npipe:////./pipe/x is in ExecStart in /u/docker.service: {known}"),
+            ),
+        ] {
+            let refused = merge(text, &flags(command, ""), &settings());
+            assert_eq!(refused.unwrap_err().to_string(), message);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::environment::{Environment, VariableOrigin, unquote, words};
+use super::environment::{Environment, VariableOrigin, specifiers, unquote, words};
 
 /// Options of dockerd that take no value.
 const SWITCHES: [&str; 22] = [
@@ -252,15 +252,12 @@ fn expand(
     literal: &FlagOrigin,
     expands: bool,
 ) -> Vec<Argument> {
-    let argument = |text: String, word: Option<usize>, origin: FlagOrigin| Argument {
-        text: text.replace("%%", "%"),
-        word,
-        origin,
-    };
+    let argument =
+        |text: String, word: Option<usize>, origin: FlagOrigin| Argument { text, word, origin };
     let is_name = |name: &str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     };
-    let plain = unquote(word);
+    let plain = specifiers(&unquote(word));
     if !expands || !plain.contains('$') {
         return vec![argument(plain, Some(at), literal.clone())];
     }
@@ -438,6 +435,10 @@ mod tests {
             ("/usr/bin/env A=1 dockerd -H fd://", &["-H fd://"]),
             ("/usr/bin/nice -n 5 /usr/bin/dockerd -D", &["--debug"]),
             ("dockerd --label a%%b", &["--label=a%b"]),
+            (
+                "dockerd -H unix://%t/%p.sock",
+                &["-H unix:///run/docker.sock"],
+            ),
         ] {
             assert_eq!(shown(&parse(command, "")), flags, "{command}");
         }

@@ -105,11 +105,21 @@ impl EngineClient {
             return Ok(Vec::new());
         };
         let on = |container: &&Value| !container["NetworkSettings"]["Networks"][network].is_null();
-        let name = |container: &Value| {
-            let name = container["Names"][0].as_str().or(container["Id"].as_str());
-            name.unwrap_or_default().trim_start_matches('/').to_owned()
+        Ok(containers.iter().filter(on).map(name_of).collect())
+    }
+
+    /// Returns the name of a running container that is reached by a TCP port of this host.
+    pub(super) fn publisher(&self, port: u16) -> Result<Option<String>> {
+        let response = self.request("GET", "/containers/json", None);
+        let response = response.context("asking dockerd for its containers")?;
+        let containers = response.body.as_array().map(Vec::as_slice);
+        let publishes = |container: &&Value| {
+            let ports = container["Ports"].as_array().map(Vec::as_slice);
+            let is_it = |one: &Value| one["PublicPort"] == port && one["Type"] == "tcp";
+            ports.unwrap_or_default().iter().any(is_it)
         };
-        Ok(containers.iter().filter(on).map(name).collect())
+        let found = containers.unwrap_or_default().iter().find(publishes);
+        Ok(found.map(name_of))
     }
 
     /// Returns what the daemon says of itself.
@@ -186,6 +196,12 @@ impl EngineClient {
             .context("reading an answer")?;
         parse(&bytes).context("reading an answer: it is no HTTP")
     }
+}
+
+/// Returns the name of a container in a list of them.
+fn name_of(container: &Value) -> String {
+    let name = container["Names"][0].as_str().or(container["Id"].as_str());
+    name.unwrap_or_default().trim_start_matches('/').to_owned()
 }
 
 /// Reads an HTTP/1.0 answer whose body is JSON or nothing.

@@ -147,6 +147,33 @@ pub(super) fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// Puts in what specifiers stand for in docker.service (systemd.unit(5), "Specifiers"), as far as that is the same on every
+/// host; the others stay.
+pub(super) fn specifiers(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('%') {
+        plain.push_str(before);
+        let mut chars = after.chars();
+        match chars.next() {
+            Some('%') => plain.push('%'),
+            Some('n') => plain.push_str("docker.service"),
+            Some('N' | 'p' | 'P') => plain.push_str("docker"),
+            Some('t') => plain.push_str("/run"),
+            Some('S') => plain.push_str("/var/lib"),
+            Some('C') => plain.push_str("/var/cache"),
+            Some('L') => plain.push_str("/var/log"),
+            Some('E') => plain.push_str("/etc"),
+            other => {
+                plain.push('%');
+                plain.extend(other);
+            }
+        }
+        rest = chars.as_str();
+    }
+    plain + rest
+}
+
 /// Takes the quotes and escapes out of a word.
 pub(super) fn unquote(word: &str) -> String {
     let mut plain = String::new();
@@ -303,6 +330,18 @@ mod tests {
             );
         }
         assert_eq!(environment.variable("Q"), None);
+    }
+
+    #[test]
+    fn a_specifier_is_what_it_stands_for() {
+        for (text, expected) in [
+            ("/etc/default/%p", "/etc/default/docker"),
+            ("%E/%N-%n%%", "/etc/docker-docker.service%"),
+            ("%t%H%", "/run%H%"),
+            ("none", "none"),
+        ] {
+            assert_eq!(specifiers(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub(super) fn apply(
     match step {
         NetworkAction::Keep => Ok(()),
         NetworkAction::KeepInUse(warning) => {
-            eprintln!("setupdockerhost: {warning}");
+            error_line!("setupdockerhost: {warning}");
             Ok(())
         }
         NetworkAction::Create(wanted) => create(wanted),

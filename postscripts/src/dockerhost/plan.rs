@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::certificates::{self, CertificateIssuer, CertificatePlan};
@@ -18,10 +17,11 @@ use super::paths::HostPaths;
 use super::preflight::{self, Installed};
 use super::registries::{self, RegistryAddress};
 use super::service::ServiceManager;
-use super::{authorization, daemon, host_names, validation};
+use super::{authorization, daemon, host_names, unique_keys, validation};
 use crate::files::{self, Access, FileChange, load_text};
 use crate::identity::HostIdentity;
-use crate::tls::{CertificateInfo, KeyPem, LocalAuthority, SubjectAltNames};
+use crate::owner;
+use crate::tls::{KeyPem, LocalAuthority, SubjectAltNames};
 use crate::tls_client::is_usable_name;
 
 /// The port that Docker's clients expect TLS on (IANA `docker-s`).
@@ -100,7 +100,11 @@ pub(super) fn plan(
         CertificateIssuer::Site(identity) => identity.info.names.clone(),
         _ => host_names::load(&paths.at("/etc/hosts"), &args.san)?,
     };
-    let name = reachable_name(&names)?;
+    let left_out = host_names::left_out()?;
+    let name = match (reachable_name(&names), &left_out) {
+        (Err(error), Some(why)) => bail!("{error}: {why}"),
+        (name, _) => name?,
+    };
     let hostname = names.dns.iter().min_by_key(|name| name.len()).cloned();
     let request = certificates::CertificateRequest {
         names: &names,
@@ -126,6 +130,7 @@ pub(super) fn plan(
     let is_activated = installed.service.can_activate(&listeners);
     if present != Some(listen) {
         let dockerd = DockerdProcess::of(&installed.service.manager, paths);
+        preflight::published_port(listen, engine)?;
         preflight::port(listen, dockerd)?;
     }
     let swarm = in_swarm(paths, &text, flags, engine)?;
@@ -143,6 +148,7 @@ pub(super) fn plan(
         },
     );
     let merged = merged.with_context(|| format!("merging into {}", installed.config.display()))?;
+    preflight::socket_directories(&daemon::listeners(&merged.text, &[]))?;
     validation::check_text(installed, &merged.text)?;
     let mut config = installed.service.drop_ins();
     let mut notes = merged.notes;
@@ -168,7 +174,7 @@ pub(super) fn plan(
         is_activated,
         certificates,
         config,
-        notes: notes.into_iter().chain(host_names::left_out()?).collect(),
+        notes: notes.into_iter().chain(left_out).collect(),
         is_of_site,
         registries: registries.registries,
         swarm,
@@ -202,7 +208,7 @@ fn in_swarm(
         }
         return Ok(info.swarm);
     }
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
+    let config = unique_keys::parse(config).unwrap_or_default();
     let root = flags.iter().rev().find(|flag| flag.name == "data-root");
     let root = root.map(|flag| flag.value.as_str());
     let root = root.or(config["data-root"].as_str());
@@ -275,17 +281,16 @@ fn issuer(
 fn load_authority(dir: &Path, now: OffsetDateTime) -> Result<LocalAuthority> {
     let loading = || format!("loading the authority in {}", dir.display());
     let part = |name: &str| -> Result<String> {
-        load_text(&dir.join(name))?.with_context(|| format!("no {name} there"))
+        let path = dir.join(name);
+        let text = load_text(&path)?.with_context(|| format!("no {name} there"))?;
+        // Whoever can change it chooses who is root on this host.
+        owner::check(Path::new("/"), &std::path::absolute(&path)?)?;
+        Ok(text)
     };
-    let load = || {
+    let load = || -> Result<LocalAuthority> {
         let key = KeyPem::new(part("ca-key.pem")?);
         let authority = LocalAuthority::load(&part("ca.pem")?, &key)?;
-        for certificate in authority.chain() {
-            let end = CertificateInfo::parse(certificate)?.not_after;
-            if end <= now {
-                bail!("its certificate ended on {}: renew it first", end.date());
-            }
-        }
+        authority.check_period(now)?;
         Ok(authority)
     };
     load().with_context(loading)

@@ -4,16 +4,19 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use time::OffsetDateTime;
 
 use super::daemon;
 use super::dockerd_process::DockerdProcess;
+use super::engine::EngineClient;
+use super::listener::ListenAddress;
 use super::paths::HostPaths;
 use super::service::DockerService;
-use crate::files;
+use crate::{files, owner, program};
 
 /// Where packages put the daemon.
 const DAEMONS: [&str; 3] = [
@@ -24,6 +27,9 @@ const DAEMONS: [&str; 3] = [
 
 /// The oldest engine whose API (1.41) and configuration we rely on.
 const MIN_VERSION: (u32, u32) = (20, 10);
+
+/// How long dockerd may take to say its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// 2026-01-01: no clock is right that is before the year in which this program was written.
 const MIN_TIME: i64 = 1_767_225_600;
@@ -51,9 +57,11 @@ pub(super) fn check(paths: &HostPaths) -> Result<Installed> {
         .map(|path| paths.at(path))
         .find(|path| path.exists());
     let dockerd = dockerd.with_context(|| missing(paths))?;
-    let output = Command::new(&dockerd).arg("--version").output();
-    let output = output.with_context(|| format!("asking {} for its version", dockerd.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let asking = || format!("asking {} for its version", dockerd.display());
+    owner::check(Path::new("/"), &dockerd).with_context(asking)?;
+    let mut asked = Command::new(&dockerd);
+    let text = program::run(asked.arg("--version"), Stdio::null(), VERSION_TIMEOUT);
+    let text = text.with_context(asking)?;
     let version = parse_version(&text)
         .with_context(|| format!("{} prints no version: {text:?}", dockerd.display()))?;
     let (major, minor) = (version.1, version.2);
@@ -133,6 +141,35 @@ pub(super) fn port(listen: SocketAddr, dockerd: Option<DockerdProcess>) -> Resul
     }
 }
 
+/// Fails when dockerd has to make a socket in a directory that does not exist: it makes none.
+pub(super) fn socket_directories(listeners: &[String]) -> Result<()> {
+    for listener in listeners {
+        if let ListenAddress::Unix(path) = ListenAddress::parse(listener)
+            && let Some(dir) = path.parent().filter(|dir| !dir.is_dir())
+        {
+            bail!(
+                "dockerd has to listen on {listener}, and there is no directory {}: make it, also at each boot where it is \
+                 below /run (tmpfiles.d), or remove that listener",
+                dir.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Fails when a container is reached by the port: its packets never come to dockerd, and where no program listens for
+/// the container, dockerd itself has the port.
+pub(super) fn published_port(listen: SocketAddr, engine: &EngineClient) -> Result<()> {
+    // One that does not answer runs no containers that can be asked for.
+    let Ok(Some(container)) = engine.publisher(listen.port()) else {
+        return Ok(());
+    };
+    bail!(
+        "the container {container} publishes port {}: have it publish another one, or give another port with --listen",
+        listen.port()
+    )
+}
+
 /// Reads `Docker version 20.10.24+dfsg1, build 5d6db84`.
 fn parse_version(text: &str) -> Option<(String, u32, u32)> {
     let version = text
@@ -203,6 +240,20 @@ mod tests {
         }
         let now = OffsetDateTime::from_unix_timestamp(MIN_TIME).unwrap();
         assert_eq!(plausible(now).unwrap(), now);
+    }
+
+    #[test]
+    fn a_socket_needs_its_directory() {
+        let listeners =
+            |list: &[&str]| -> Vec<String> { list.iter().map(|&it| it.to_owned()).collect() };
+        let fine = ["fd://", "unix:///run/docker.sock", "tcp://0.0.0.0:2376"];
+        assert!(socket_directories(&listeners(&fine)).is_ok());
+        let refused = socket_directories(&listeners(&["unix:///nowhere/ci/docker.sock"]));
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "dockerd has to listen on unix:///nowhere/ci/docker.sock, and there is no directory /nowhere/ci: make it, also \
+             at each boot where it is below /run (tmpfiles.d), or remove that listener"
+        );
     }
 
     #[test]

@@ -173,7 +173,9 @@ pub(super) fn ask(
     };
     let answers: Vec<_> = registries.iter().map(one).collect();
     for RegistryAnswer { registry, seen, .. } in answers.iter().filter(|one| !one.answers) {
-        eprintln!("setupdockerhost: the registry {registry} does not let this host in now: {seen}");
+        error_line!(
+            "setupdockerhost: the registry {registry} does not let this host in now: {seen}"
+        );
     }
     answers
 }

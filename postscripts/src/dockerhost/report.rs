@@ -29,16 +29,16 @@ pub(super) struct Report {
 impl Report {
     /// Says a step and keeps it.
     pub(super) fn step(&mut self, what: String) {
-        eprintln!("setupdockerhost: {what}");
+        error_line!("setupdockerhost: {what}");
         self.steps.push(what);
     }
 
     /// Prints the result.
     pub(super) fn finish(&self, json: bool) -> Result<ExitCode> {
         match (json, self.changed) {
-            (true, _) => println!("{}", serde_json::to_string_pretty(self)?),
-            (false, false) => println!("nothing to do"),
-            (false, true) => println!("dockerd answers trusted clients on {}", self.listen),
+            (true, _) => output_line!("{}", serde_json::to_string_pretty(self)?),
+            (false, false) => output_line!("nothing to do"),
+            (false, true) => output_line!("dockerd answers trusted clients on {}", self.listen),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::dockerd_command::{DockerdCommandLine, Flag};
 use super::dockerd_process::{self, DockerdProcess};
-use super::environment::Environment;
+use super::environment::{Environment, specifiers};
 use super::listener::{DEFAULT_SOCKET, ListenAddress};
 use super::paths::HostPaths;
 use super::unit::{self, Unit};
-use crate::files::{self, Access, FileChange};
+use crate::files::{Access, FileChange, glob};
 use crate::program;
 
 /// How long the service manager may take to restart dockerd.
@@ -89,6 +89,16 @@ impl DockerService {
     fn of_systemd(paths: &HostPaths) -> Result<Self> {
         let missing = || format!("no systemd unit docker.service with an ExecStart: {NO_ENGINE}");
         let unit = Unit::load(paths, "docker.service")?.with_context(missing)?;
+        // Without these systemd starts no service, and after a restart there would be none.
+        for (names, _) in unit
+            .values("Unit", "Requires")
+            .into_iter()
+            .chain(unit.values("Unit", "BindsTo"))
+        {
+            for name in names.split_whitespace() {
+                Unit::load(paths, name).context("looking at what docker.service requires")?;
+            }
+        }
         let variables = variables(paths, &unit)?;
         let command = unit.values("Service", "ExecStart").pop();
         let (command, file) = command.with_context(missing)?;
@@ -283,7 +293,12 @@ impl DockerService {
         let shown =
             dockerd_process::property(Command::new("systemctl"), "docker.service", "ExecStart");
         let shown = shown.as_deref().and_then(argv_of);
-        let Some(command) = shown else { return Ok(()) };
+        let Some(command) = shown else {
+            bail!(
+                "systemd does not say how it starts docker.service: has each of its drop-ins a name in UTF-8? See \
+                 'systemctl cat docker.service'"
+            );
+        };
         let command =
             DockerdCommandLine::parse(command, Path::new("docker.service"), &self.variables);
         match command.flags().iter().find(|flag| flag.name == "host") {
@@ -359,9 +374,10 @@ fn variables(paths: &HostPaths, unit: &Unit) -> Result<Environment> {
     }
     for (named, by) in unit.values("Service", "EnvironmentFile") {
         let is_optional = named.starts_with('-');
-        let named = named.trim_start_matches('-');
-        let mut files = matching(&paths.at(named))?.into_iter().peekable();
-        if files.peek().is_none() && !is_optional {
+        let named = specifiers(named.trim_start_matches('-'));
+        let mut files = glob::expand(Path::new("/"), &paths.at(&named))?;
+        files.retain(|file| file.exists());
+        if files.is_empty() && !is_optional {
             bail!(
                 "{} has docker.service read {named}, which is not there: systemd does not start it without",
                 by.display()
@@ -410,22 +426,6 @@ fn streams(paths: &HostPaths) -> Result<Vec<SocketStream>> {
         }
     }
     Ok(streams)
-}
-
-/// The files that a path with perhaps one `*` in its name matches.
-fn matching(path: &Path) -> Result<Vec<PathBuf>> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let (Some(dir), Some((start, end))) =
-        (path.parent(), name.and_then(|name| name.split_once('*')))
-    else {
-        return Ok(path.exists().then(|| path.to_owned()).into_iter().collect());
-    };
-    let names = files::names(dir)?.into_iter();
-    let fits = |name: &String| {
-        let rest = name.strip_prefix(start);
-        rest.is_some_and(|rest| rest.ends_with(end))
-    };
-    Ok(names.filter(fits).map(|name| dir.join(name)).collect())
 }
 
 /// Takes the command line out of what `systemctl show` prints of `ExecStart`.

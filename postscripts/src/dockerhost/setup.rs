@@ -67,10 +67,10 @@ fn recover(host: &HostUpdate<'_>) -> Result<()> {
         return host.journal.commit();
     }
     let doing = "undoing an interrupted run";
-    eprintln!("setupdockerhost: {doing}");
+    error_line!("setupdockerhost: {doing}");
     match host.roll_back().context(doing) {
         // The files are restored; that dockerd does not start with them is what this run may fix.
-        Err(error) if !host.journal.is_pending() => eprintln!("setupdockerhost: {error:#}"),
+        Err(error) if !host.journal.is_pending() => error_line!("setupdockerhost: {error:#}"),
         outcome => outcome?,
     }
     Ok(())
@@ -115,7 +115,7 @@ fn ensure_network(
     report.network = Some(what);
     report.forwarding = forwarding::check(std::slice::from_ref(network));
     for found in report.forwarding.iter() {
-        eprintln!("setupdockerhost: {found}");
+        error_line!("setupdockerhost: {found}");
     }
     Ok(())
 }
@@ -153,9 +153,9 @@ fn show_plan(host: &HostUpdate<'_>, plan: &Plan, args: &Args) -> Result<ExitCode
         steps.push(format!("make the docker network {network}"));
     }
     match (args.json, steps.is_empty()) {
-        (true, _) => println!("{}", serde_json::to_string_pretty(&Value::from(steps))?),
-        (false, true) => println!("nothing to do"),
-        (false, false) => steps.iter().for_each(|step| println!("{step}")),
+        (true, _) => output_line!("{}", serde_json::to_string_pretty(&Value::from(steps))?),
+        (false, true) => output_line!("nothing to do"),
+        (false, false) => steps.iter().for_each(|step| output_line!("{step}")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -60,7 +60,7 @@ impl Status {
 pub(super) fn show(paths: &HostPaths, json: bool) -> Result<ExitCode> {
     let status = load(paths)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
+        output_line!("{}", serde_json::to_string_pretty(&status)?);
     } else {
         print(&status);
     }
@@ -144,11 +144,11 @@ fn describe(network: &Value) -> Option<String> {
 }
 
 fn print(status: &Status) {
-    println!(
+    output_line!(
         "engine: {}",
         status.engine.as_deref().unwrap_or("does not answer")
     );
-    println!("listens: {}", status.hosts.join(", "));
+    output_line!("listens: {}", status.hosts.join(", "));
     let certificates = [
         ("server", &status.server),
         ("client", &status.client),
@@ -156,24 +156,25 @@ fn print(status: &Status) {
     ];
     for (what, certificate) in certificates {
         match certificate {
-            None => println!("{what}: none"),
+            None => output_line!("{what}: none"),
             Some(certificate) => {
-                println!(
+                output_line!(
                     "{what}: until {} ({} days)",
-                    certificate.ends, certificate.days_left
+                    certificate.ends,
+                    certificate.days_left
                 );
                 let names = certificate.names.dns.iter().cloned();
                 let addresses = certificate.names.addresses.iter().map(ToString::to_string);
                 let all: Vec<_> = names.chain(addresses).collect();
                 if !all.is_empty() {
-                    println!("    {}", all.join(", "));
+                    output_line!("    {}", all.join(", "));
                 }
             }
         }
     }
     if let Some(known) = &status.revocations {
         let text = |key: &str| known[key].as_str().unwrap_or("-").to_owned();
-        println!(
+        output_line!(
             "revoked clients: {}, as of {}, valid until {}",
             known["revoked"],
             text("from"),
@@ -181,15 +182,15 @@ fn print(status: &Status) {
         );
     }
     for wrong in status.wrong() {
-        println!("wrong: {wrong}");
+        output_line!("wrong: {wrong}");
     }
     for registry in &status.registries {
-        println!("registry: {registry}");
+        output_line!("registry: {registry}");
     }
     for network in &status.networks {
-        println!("network: {network}");
+        output_line!("network: {network}");
     }
     for found in &status.forwarding {
-        println!("forwarding: {found}");
+        output_line!("forwarding: {found}");
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn check_text(installed: &Installed, text: &str) -> Result<()> {
         return Ok(());
     }
     if !has_validate && cannot_be_started(&error) {
-        eprintln!("setupdockerhost: {}: {said}: left out", checking());
+        error_line!("setupdockerhost: {}: {said}: left out", checking());
         return Ok(());
     }
     let said = said.replace(STDIN, &installed.config.display().to_string());

@@ -42,7 +42,7 @@ impl EnrolmentFailure {
     pub(super) fn exit(self, what: &'static str) -> Result<ExitCode> {
         match self {
             Self::ForNow(error) => {
-                eprintln!("enrol: {:#}", error.context(what));
+                error_line!("enrol: {:#}", error.context(what));
                 Ok(ExitCode::from(TRY_AGAIN))
             }
             Self::Lasting(error) => Err(error.context(what)),

@@ -59,9 +59,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Due::Enrolment(order) => match enrol(root, &order) {
             Ok((identity, still_behind)) => {
                 behind = still_behind;
-                println!(
+                output_line!(
                     "enrolled as {} until {}",
-                    order.node, identity.info.not_after
+                    order.node,
+                    identity.info.not_after
                 );
                 identity
             }
@@ -69,7 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
         Due::Renewal(identity) => match renew(root, &identity, behind) {
             Ok(identity) => {
-                println!("renewed until {}", identity.info.not_after);
+                output_line!("renewed until {}", identity.info.not_after);
                 identity
             }
             Err(failure) => return failure.exit("renewing"),
@@ -240,6 +241,6 @@ fn hand_on(root: &Path, identity: &HostIdentity) -> Result<()> {
                 IdentityFiles::DIRECTORY
             )
         })?;
-    print!("{printed}");
+    output_line!("{}", printed.trim_end());
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(super) fn apply(root: &Path) -> Result<()> {
         .iter()
         .any(|home| under_root(root, Path::new(home)).exists());
     if !has_systemd {
-        eprintln!(
+        error_line!(
             "enrol: there is no systemd on this system: have its own scheduler run {}/{} every hour",
             Runlist::PROGRAMS,
             EnrolmentOrder::PROGRAM

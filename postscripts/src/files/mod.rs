@@ -198,7 +198,7 @@ fn look_up_bytes(path: &Path, limit: u64) -> Result<FileLookup<Vec<u8>>> {
         });
     }
     let linked = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
-    if linked && (!owner::is_trusted(meta.uid()) || meta.mode() & 0o002 != 0) {
+    if linked && owner::check(Path::new("/"), path).is_err() {
         return odd("is a link to a file that others may change");
     }
     let mut bytes = Vec::new();
@@ -209,6 +209,11 @@ fn look_up_bytes(path: &Path, limit: u64) -> Result<FileLookup<Vec<u8>>> {
         return Ok(FileLookup::Odd(format!("has more than {limit} bytes")));
     }
     Ok(FileLookup::Text(bytes))
+}
+
+/// Whether a path leads to a regular file of a size that configuration has.
+pub(crate) fn is_small_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_FILE_BYTES)
 }
 
 /// The text of a small file that others look after; `None` where there is none.
@@ -271,11 +276,16 @@ pub(crate) fn load_text(path: &Path) -> Result<Option<String>> {
 /// Makes a directory and those above it, the new ones with the given mode.
 pub(crate) fn ensure_dir(path: &Path, mode: u32) -> Result<()> {
     let making = || format!("making the directory {}", path.display());
-    if !path.is_dir() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(path)
+    let missing: Vec<_> = path.ancestors().take_while(|dir| !dir.is_dir()).collect();
+    for dir in missing
+        .into_iter()
+        .rev()
+        .filter(|dir| !dir.as_os_str().is_empty())
+    {
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(mode).create(dir);
+        // whatever the umask took
+        made.and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(mode)))
             .with_context(making)?;
     }
     let now = fs::symlink_metadata(path).with_context(making)?;

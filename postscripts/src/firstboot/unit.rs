@@ -58,9 +58,9 @@ WantedBy=multi-user.target
 /// Writes the unit and links it into the boot, and says what was done.
 pub(super) fn enable(paths: &NodePaths) -> Result<ExitCode> {
     if ensure(paths)? {
-        println!("{UNIT} runs at every boot until all is done")
+        output_line!("{UNIT} runs at every boot until all is done")
     } else {
-        println!("nothing to do")
+        output_line!("nothing to do")
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -101,9 +101,9 @@ fn ensure(paths: &NodePaths) -> Result<bool> {
 pub(super) fn disable(paths: &NodePaths) -> Result<ExitCode> {
     let removed = [remove(&paths.unit_link())?, remove(&paths.unit())?];
     if removed.contains(&true) {
-        println!("{UNIT} is gone")
+        output_line!("{UNIT} is gone")
     } else {
-        println!("nothing to do")
+        output_line!("nothing to do")
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -38,14 +38,14 @@ pub fn main() -> ExitCode {
             image,
         }) => fetch(Path::new(&command_line), Path::new(&image)),
         Err(usage) => {
-            eprintln!("netboot: {usage}");
+            error_line!("netboot: {usage}");
             return ExitCode::from(2);
         }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("netboot: {error:#}");
+            error_line!("netboot: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -26,7 +26,7 @@ impl Console {
     /// Prints a line; that nobody can read it stops nothing.
     pub(super) fn say(&self, line: impl Display) {
         if self.devices.is_empty() {
-            eprintln!("netboot: {line}");
+            error_line!("netboot: {line}");
         }
         for (device, level) in self.devices {
             if let Ok(mut device) = OpenOptions::new().write(true).open(device) {

@@ -25,6 +25,18 @@ const KEEP: [&str; 4] = [
     "Dpkg::Options::=--force-confold",
 ];
 
+/// Without a signature nothing is taken, whatever apt.conf(5) on the node allows: an entry that is to be trusted says so.
+const VERIFIED: [&str; 8] = [
+    "-o",
+    "APT::Get::AllowUnauthenticated=0",
+    "-o",
+    "Acquire::AllowInsecureRepositories=0",
+    "-o",
+    "Acquire::AllowWeakRepositories=0",
+    "-o",
+    "Acquire::AllowDowngradeToInsecureRepositories=0",
+];
+
 /// apt, with dpkg.
 #[derive(Debug)]
 pub(super) struct Apt;
@@ -148,6 +160,7 @@ impl PackageManager for Apt {
     fn refresh(&self, view: RepoView<'_>, _sources: &[PackageSource]) -> RefreshCommands {
         let ours = view.ours.map(|file| {
             apt_get(&["update", "-o", "APT::Get::List-Cleanup=0"])
+                .and(VERIFIED)
                 .and([
                     "-o".to_owned(),
                     format!("Dir::Etc::SourceList={}", file.display()),
@@ -184,6 +197,7 @@ impl PackageManager for Apt {
 
     fn install(&self, transaction: &PackageChanges) -> PackageCommand {
         let command = apt_get(&["-y", "--no-install-recommends", "--no-remove"]).and(KEEP);
+        let command = command.and(VERIFIED);
         command.and(["install"]).and(names(transaction))
     }
 

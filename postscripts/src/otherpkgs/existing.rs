@@ -11,6 +11,7 @@ use definitions::PackageOrigin;
 use super::package_manager::PackageManager;
 use super::request::file_stem;
 use super::sources::FoundSources;
+use crate::files;
 
 /// Removes from `found` what other files of the node name, with a note; returns the installer's files, which ours replace.
 pub(super) fn resolve_duplicates(
@@ -18,7 +19,15 @@ pub(super) fn resolve_duplicates(
     origin: PackageOrigin,
     found: &mut FoundSources,
 ) -> Vec<PathBuf> {
-    let files = files(manager, origin);
+    let (files, odd) = named_files(manager, origin)
+        .into_iter()
+        .partition::<Vec<_>, _>(|path| files::is_small_file(path));
+    let read = |path: &PathBuf| Some((path.clone(), fs::read_to_string(path).ok()?));
+    let files: Vec<_> = files.iter().filter_map(read).collect();
+    found.notes.extend(odd.iter().map(|path| {
+        let path = path.display();
+        format!("{path} is not a regular file, or larger than any configuration: it is not read")
+    }));
     let mut superseded = Vec::new();
     let mut kept = Vec::new();
     for source in std::mem::take(&mut found.sources) {
@@ -56,8 +65,8 @@ pub(super) fn resolve_duplicates(
     superseded
 }
 
-/// Returns the node's files that name repositories, except ours, with their texts.
-fn files(manager: &dyn PackageManager, origin: PackageOrigin) -> Vec<(PathBuf, String)> {
+/// Returns the node's files that name repositories, except ours.
+fn named_files(manager: &dyn PackageManager, origin: PackageOrigin) -> Vec<PathBuf> {
     let layout = manager.layout();
     let extensions = [Some(layout.extension), layout.other_extension];
     let mut paths: Vec<_> = layout.other_file.map(PathBuf::from).into_iter().collect();
@@ -74,9 +83,10 @@ fn files(manager: &dyn PackageManager, origin: PackageOrigin) -> Vec<(PathBuf, S
             paths.push(path);
         }
     }
+    // a link to nothing has nothing to read, and a directory is passed over
+    paths.retain(|path| path.exists() && !path.is_dir());
     paths.sort();
-    let text = |path: PathBuf| fs::read_to_string(&path).ok().map(|text| (path, text));
-    paths.into_iter().filter_map(text).collect()
+    paths
 }
 
 /// Says whether a file is the one that an installer wrote for an entry.

@@ -84,9 +84,13 @@ impl<'a> Installation<'a> {
                 .with_context(|| format!("adding the architecture {arch}"))?;
             report.changed = true;
         }
+        let mut was = self.now.clone();
         for transaction in transactions {
             self.describe(transaction, report);
             self.apply(transaction)?;
+            let is = inventory(self.manager, self.runner)?;
+            self.check_done(transaction, &was, &is)?;
+            was = is;
         }
         self.finish(args, report)
     }
@@ -145,6 +149,48 @@ impl<'a> Installation<'a> {
             ),
             _ => Ok(()),
         }
+    }
+
+    /// Fails when a transaction is still due: package managers have options by which they succeed and install nothing
+    /// (apt.conf(5), `APT::Get::Download-Only`; dnf.conf(5), `tsflags=test`). They are asked where a name is not that of an
+    /// installed package, for it may be what another provides, and where nothing changed.
+    fn check_done(
+        &self,
+        transaction: &PackageChanges,
+        was: &Inventory,
+        after: &Inventory,
+    ) -> Result<()> {
+        let names = transaction
+            .install
+            .iter()
+            .map(|package| bare(&package.name));
+        let is_asked =
+            was.installed == after.installed || names.clone().any(|name| !after.has(name));
+        let goes_again = |name| {
+            transaction
+                .remove_after
+                .iter()
+                .any(|gone| bare(gone) == name)
+        };
+        let is_empty = transaction.install.is_empty() && transaction.groups.is_empty();
+        let is_asked = is_asked && !is_empty && !names.clone().any(goes_again);
+        let removed = [&transaction.remove_before, &transaction.remove_after];
+        let mut removed = removed.into_iter().flatten().map(|name| bare(name));
+        let is_left = |gone| after.has(gone) && !names.clone().any(|name| name == gone);
+        let is_due = removed.any(is_left)
+            || is_asked && {
+                let line = self.manager.simulate(RepoView::default(), transaction, &[]);
+                let output = self.runner.capture(&line, &transaction.environment)?;
+                self.manager.parse_simulation(&output, &[]) != Simulation::Nothing
+            };
+        if is_due {
+            bail!(
+                "{} ended without an error, and not everything was done: does its configuration say to download, to test \
+                 or to simulate only?",
+                self.manager.program()
+            );
+        }
+        Ok(())
     }
 
     /// Completes what is still unfinished, before anything else: a package manager simulates nothing until then.

@@ -16,6 +16,9 @@ use super::request::file_stem;
 use super::sources::FoundSources;
 use crate::files;
 
+/// Where previews are made: not where the environment says.
+const PREVIEWS: &str = "/tmp";
+
 /// The files of ours: what each is to hold; `None` where there is to be none.
 #[derive(Debug, Default)]
 pub(super) struct RepoFiles {
@@ -113,7 +116,7 @@ impl RepoFiles {
         let making = "making a directory for a look at the repositories";
         let directory = tempfile::Builder::new()
             .prefix("slipway-")
-            .tempdir()
+            .tempdir_in(PREVIEWS)
             .context(making)?;
         // apt reads it as a user of its own.
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).context(making)?;
@@ -121,7 +124,7 @@ impl RepoFiles {
         for entry in fs::read_dir(home).into_iter().flatten().flatten() {
             let path = entry.path();
             let is_ours = self.files.iter().any(|(ours, _)| *ours == path);
-            if !is_ours && path.is_file() {
+            if !is_ours && files::is_small_file(&path) {
                 fs::copy(&path, directory.path().join(entry.file_name())).context(making)?;
             }
         }

@@ -24,13 +24,13 @@ pub(super) struct Report {
 impl Report {
     /// Says a step and keeps it.
     pub(super) fn step(&mut self, what: String) {
-        eprintln!("otherpkgs: {what}");
+        error_line!("otherpkgs: {what}");
         self.steps.push(what);
     }
 
     /// Says what an administrator should know, and keeps it.
     pub(super) fn note(&mut self, what: String) {
-        eprintln!("otherpkgs: {what}");
+        error_line!("otherpkgs: {what}");
         self.notes.push(what);
     }
 

@@ -20,6 +20,7 @@ use super::request;
 use super::runner::ExclusiveRunner;
 use super::sources;
 use crate::http::Failure;
+use crate::program;
 
 /// The exit code of what another try may fix: sysexits.h.
 const EX_TEMPFAIL: u8 = 75;
@@ -40,7 +41,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if is_temporary(&error) => {
-            eprintln!("otherpkgs: {error:#}");
+            error_line!("otherpkgs: {error:#}");
             Ok(ExitCode::from(EX_TEMPFAIL))
         }
         Err(error) => Err(error),
@@ -56,7 +57,7 @@ fn is_temporary(error: &anyhow::Error) -> bool {
 fn act(origin: PackageOrigin, args: &Args) -> Result<Report> {
     let variable = |name: &str| std::env::var(name).ok();
     let os_release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let manager = detect(&os_release, &in_path)?;
+    let manager = detect(&os_release, &is_here)?;
     let request = request::read(origin, manager.format(), &variable)?;
     let mut report = Report {
         manager: manager.program(),
@@ -113,7 +114,7 @@ fn recover_unfinished(
         return Ok(before.clone());
     }
     // What it cannot complete may depend on what is installed next: only what is unfinished in the end is a failure.
-    if in_path(command.program) {
+    if is_here(command.program) {
         runner.run(&command, &[])?;
     } else {
         report.note(format!("this node has no {}", command.program));
@@ -121,7 +122,6 @@ fn recover_unfinished(
     installation::inventory(manager, runner)
 }
 
-fn in_path(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
+fn is_here(name: &str) -> bool {
+    program::find(name).is_some()
 }

@@ -81,7 +81,7 @@ impl ExclusiveRunner {
             }
             let mut reported = self.reported.borrow_mut();
             if reported.as_ref() != Some(&lock_holder) {
-                eprintln!("otherpkgs: {lock_holder}: waiting for it to end, {seconds} s at most");
+                error_line!("otherpkgs: {lock_holder}: waiting for it to end, {seconds} s at most");
                 *reported = Some(lock_holder);
             }
             sleep(POLL_INTERVAL);

@@ -113,9 +113,8 @@ impl PackageManager for Zypper {
         errors(&output.text)
     }
 
-    /// zypper(8): 100 to 103 say that something is to be restarted.
     fn succeeded(&self, code: Option<i32>) -> bool {
-        matches!(code, Some(0 | 100..=103))
+        succeeded(code)
     }
 }
 
@@ -150,6 +149,12 @@ fn installing(line: PackageCommand) -> PackageCommand {
     line.and(["install", "--no-recommends", "--auto-agree-with-licenses"])
 }
 
+/// zypper(8): 100 to 103 say that something is to be restarted, 106 that another repository of the node cannot be read:
+/// ours were read before.
+fn succeeded(code: Option<i32>) -> bool {
+    matches!(code, Some(0 | 100..=103 | 106))
+}
+
 /// Reads what `zypper install --dry-run` prints.
 fn parse_simulation(output: &CommandOutput) -> Simulation {
     let lines = output.text.lines().map(str::trim);
@@ -159,7 +164,7 @@ fn parse_simulation(output: &CommandOutput) -> Simulation {
             || line.contains("Problem: ")
     };
     match output.code {
-        Some(0 | 100..=103) => {
+        code if succeeded(code) => {
             if lines.clone().any(|line| line == "Nothing to do.") {
                 Simulation::Nothing
             } else {
@@ -222,6 +227,11 @@ mod tests {
                 102,
                 "The following NEW package is going to be installed:\n  kernel\n",
                 Simulation::Changes,
+            ),
+            (
+                106,
+                "Warning: Skipping repository 'x' because of the above error.\nNothing to do.\n",
+                Simulation::Nothing,
             ),
             (
                 104,

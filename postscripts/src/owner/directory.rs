@@ -10,8 +10,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use rustix::fs::fgetxattr_query;
 
-use super::untrusted_reason;
+use super::{ACL, has_acl, untrusted_reason};
 
 /// No file of a DHCP client's is larger.
 const MAX_BYTES: u64 = 16 << 20;
@@ -50,7 +51,7 @@ impl RootOnlyDirectory {
                 _ => bail!("{} is not a plain path", path.display()),
             }
             let stat = fstat(&fd).with_context(|| opening(&at))?;
-            if let Some(reason) = untrusted_reason(&stat) {
+            if let Some(reason) = untrusted_reason(&stat, || has_acl(fgetxattr_query(&fd, ACL))) {
                 bail!("{} is not root's alone: {reason}", at.display());
             }
         }
@@ -133,7 +134,7 @@ impl RootOnlyDirectory {
         if stat.st_mode & 0o170_000 != 0o100_000 {
             bail!("{} is not a regular file", path.display());
         }
-        if let Some(reason) = untrusted_reason(&stat) {
+        if let Some(reason) = untrusted_reason(&stat, || has_acl(fgetxattr_query(&fd, ACL))) {
             bail!("{} is not root's alone: {reason}", path.display());
         }
         Ok(Some(File::from(fd)))

@@ -37,30 +37,38 @@ pub(crate) use process::{HostProcess, View, is_trusted, running, running_untrust
 pub(crate) use program::{HostProgram, check};
 
 /// Others than the owner may write, and what they put there is not confined to them (`S_ISVTX`).
-fn is_writable_by_others(stat: &FileStat) -> bool {
-    const OTHERS: u32 = 0o022;
+fn is_writable_by_others(stat: &FileStat, acl: impl FnOnce() -> bool) -> bool {
+    const GROUP: u32 = 0o020;
+    const OTHERS: u32 = 0o002;
     const STICKY: u32 = 0o1000;
     const DIRECTORY: u32 = 0o040_000;
     let confined = stat.st_mode & 0o170_000 == DIRECTORY && stat.st_mode & STICKY != 0;
-    // A group of root's own is root.
-    let others = match stat.st_gid {
-        0 => OTHERS & !0o020,
-        _ => OTHERS,
-    };
-    stat.st_mode & others != 0 && !confined
+    // A group of root's own is root, unless the group's bits are those of a list that names others (acl(5)).
+    let by_group = stat.st_mode & GROUP != 0 && (stat.st_gid != 0 || acl());
+    (by_group || stat.st_mode & OTHERS != 0) && !confined
 }
 
-/// What keeps a file or a directory from being root's alone, in words.
-fn untrusted_reason(stat: &FileStat) -> Option<String> {
+/// What keeps a file or a directory from being root's alone, in words; `acl` says whether it has an access control
+/// list, and is asked where that decides.
+fn untrusted_reason(stat: &FileStat, acl: impl FnOnce() -> bool) -> Option<String> {
     if !is_trusted(stat.st_uid) {
         return Some(format!("it belongs to user {}", stat.st_uid));
     }
-    is_writable_by_others(stat).then(|| {
+    is_writable_by_others(stat, acl).then(|| {
         format!(
             "others may write to it (mode {:04o})",
             stat.st_mode & 0o7777
         )
     })
+}
+
+/// The extended attribute that holds an access control list (`XATTR_NAME_POSIX_ACL_ACCESS`, `linux/xattr.h`).
+const ACL: &str = "system.posix_acl_access";
+
+/// Whether what was asked for the length of its list has one. What cannot be asked may have one.
+fn has_acl(length: rustix::io::Result<usize>) -> bool {
+    use rustix::io::Errno;
+    !matches!(length, Err(Errno::NODATA | Errno::NOTSUP))
 }
 
 /// The user we are, who is root wherever anything is changed.

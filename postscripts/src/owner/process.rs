@@ -247,7 +247,7 @@ fn runs(directory: &OwnedFd, programs: &[HostProgram], view: View) -> Option<Hos
         return Some(program.clone());
     }
     // What it runs was replaced meanwhile, as by an upgrade. A file that has this very name is root's as well.
-    if view == View::Other || untrusted_reason(&stat).is_some() {
+    if view == View::Other || untrusted_reason(&stat, || true).is_some() {
         return None;
     }
     let place = readlinkat(directory, "exe").ok()?.into_string().ok()?;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::stat;
+use rustix::fs::getxattr_query;
 
-use super::untrusted_reason;
+use super::{ACL, has_acl, untrusted_reason};
 use crate::files::under_root;
 
 /// Where hosts keep programs, the daemons of systemd and NetworkManager's helpers among them.
@@ -84,7 +85,7 @@ pub(crate) fn check(root: &Path, path: &Path) -> Result<PathBuf> {
     let followed = inside.ancestors().map(|dir| base.join(dir));
     for part in named.chain(followed) {
         let stat = stat(&part).with_context(|| format!("looking at {}", part.display()))?;
-        if let Some(reason) = untrusted_reason(&stat) {
+        if let Some(reason) = untrusted_reason(&stat, || has_acl(getxattr_query(&part, ACL))) {
             bail!(
                 "{} is not root's alone: {reason} ({})",
                 path.display(),

@@ -89,6 +89,49 @@ impl Host {
     }
 }
 
+/// An access control list that lets user 65534 do what `permissions` say: `linux/posix_acl_xattr.h`.
+fn acl(permissions: u16) -> Vec<u8> {
+    const UNNAMED: u32 = u32::MAX;
+    let entries = [
+        (0x01, 7, UNNAMED),
+        (0x02, permissions, 65_534),
+        (0x04, 5, UNNAMED),
+        (0x10, 7, UNNAMED),
+        (0x20, 5, UNNAMED),
+    ];
+    let entry = |(tag, permissions, id): (u16, u16, u32)| {
+        let id = id.to_le_bytes();
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id].concat()
+    };
+    let version = 2u32.to_le_bytes().to_vec();
+    entries
+        .into_iter()
+        .map(entry)
+        .fold(version, |all, one| [all, one].concat())
+}
+
+#[test]
+fn who_may_write_by_an_access_control_list_is_somebody_else() {
+    let host = Host::new();
+    let directory = || RootOnlyDirectory::open(host.root(), Path::new("/var/lib/dhcp"));
+    let set = |path: &str| {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(host.at(path), ACL, &acl(7), flags).unwrap();
+    };
+    // its group is root's own
+    host.mode("var/lib/dhcp", 0o775);
+    host.mode("usr/sbin", 0o775);
+    assert!(directory().unwrap().is_some());
+    assert!(HostProgram::find(host.root(), "dhclient").is_some());
+    set("var/lib/dhcp");
+    set("usr/sbin");
+    assert_eq!(
+        directory().unwrap_err().to_string(),
+        "/var/lib/dhcp is not root's alone: others may write to it (mode 0775)"
+    );
+    assert!(HostProgram::find(host.root(), "dhclient").is_none());
+}
+
 #[test]
 fn a_program_is_one_that_nobody_else_can_have_put_there() {
     let host = Host::new();

@@ -7,10 +7,11 @@
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
+use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, GeneralSubtree};
 use x509_parser::prelude::X509Certificate;
 
-use super::{SubjectAltNames, address};
+use super::{CertificateInfo, SubjectAltNames, address};
 
 /// The extensions that may be critical: others are a reason not to take a certificate.
 const KNOWN: [&str; 6] = [
@@ -53,6 +54,27 @@ pub(super) fn check(certificate: &X509Certificate<'_>, below: usize) -> Result<(
     let critical = certificate.extensions().iter().filter(|it| it.critical);
     if let Some(oid) = critical.map(|it| it.oid.to_id_string()).find(unknown) {
         bail!("{subject} has the critical extension {oid}, which dockerd does not know");
+    }
+    Ok(())
+}
+
+/// Fails unless a certificate of an authority is valid now.
+pub(super) fn check_period(certificate: &CertificateInfo, now: OffsetDateTime) -> Result<()> {
+    let CertificateInfo {
+        not_before,
+        not_after,
+        ..
+    } = certificate;
+    if *not_after <= now {
+        bail!(
+            "its certificate ended on {}: renew it first",
+            not_after.date()
+        );
+    }
+    if *not_before > now {
+        bail!(
+            "its certificate begins at {not_before} and the clock of this host shows {now}: set the clock, or wait"
+        );
     }
     Ok(())
 }
@@ -171,7 +193,7 @@ impl NameSubtree {
 mod tests {
     use rcgen::{
         BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, ExtendedKeyUsagePurpose,
-        GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
+        GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
     };
 
     use super::super::{KeyPem, LocalAuthority, SubjectAltNames, subject};
@@ -226,6 +248,73 @@ mod tests {
                 .as_deref(),
             Some("CN=site has the critical extension 2.5.29.32, which dockerd does not know")
         );
+    }
+
+    #[test]
+    fn an_authority_is_valid_between_its_beginning_and_its_end() {
+        let at = |seconds| time::OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let authority = load(|params| {
+            params.not_before = at(1_800_000_000);
+            params.not_after = at(1_900_000_000);
+        });
+        let authority = authority.unwrap();
+        for (now, refusal) in [
+            (
+                1_799_999_999,
+                Some(
+                    "its certificate begins at 2027-01-15 8:00:00.0 +00:00:00 and the clock of this host shows \
+                     2027-01-15 7:59:59.0 +00:00:00: set the clock, or wait",
+                ),
+            ),
+            (1_800_000_000, None),
+            (1_899_999_999, None),
+            (
+                1_900_000_000,
+                Some("its certificate ended on 2030-03-17: renew it first"),
+            ),
+        ] {
+            let checked = authority
+                .check_period(at(now))
+                .map_err(|error| error.to_string());
+            assert_eq!(checked.err().as_deref(), refusal, "{now}");
+        }
+    }
+
+    #[test]
+    fn an_authority_above_is_the_one_that_signed() {
+        let authority = |name: &str, issuer: Option<&Issuer<'_, KeyPair>>| {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::default();
+            params.distinguished_name = subject(name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let certificate = match issuer {
+                Some(issuer) => params.signed_by(&key, issuer),
+                None => params.self_signed(&key),
+            };
+            (certificate.unwrap().pem(), key)
+        };
+        let (root, root_key) = authority("root", None);
+        let (namesake, _) = authority("root", None);
+        let issuer = Issuer::from_ca_cert_pem(&root, root_key).unwrap();
+        let (below, key) = authority("below", Some(&issuer));
+        let key = KeyPem::new(key.serialize_pem());
+        let load = |texts: &[&String]| {
+            let text: String = texts.iter().map(|text| text.as_str()).collect();
+            let loaded = LocalAuthority::load(&text, &key);
+            let chain = loaded.map(|loaded| loaded.chain().count());
+            chain.map_err(|error| error.to_string())
+        };
+        let foreign = "1 more certificate(s) in the file are not above the authority's: remove them, because every one \
+                       of them is trusted";
+        assert_eq!(load(&[&below]), Ok(1));
+        assert_eq!(load(&[&root, &below]), Ok(2));
+        for texts in [
+            &[&below, &namesake][..],
+            &[&below, &namesake, &root],
+            &[&root, &namesake, &below],
+        ] {
+            assert_eq!(load(texts), Err(foreign.to_owned()));
+        }
     }
 
     #[test]

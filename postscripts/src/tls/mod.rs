@@ -27,6 +27,7 @@ use rcgen::{
 };
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
+use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -261,7 +262,7 @@ impl LocalAuthority {
         while !last.is_self_signed()
             && let Some(at) = rest
                 .iter()
-                .position(|(other, _)| other.subject == last.issuer)
+                .position(|(other, _)| last.may_be_signed_by(other))
         {
             let (next, text) = rest.remove(at);
             above.push(text);
@@ -307,6 +308,16 @@ impl LocalAuthority {
         std::iter::once(&self.certificate)
             .chain(&self.above)
             .map(String::as_str)
+    }
+
+    /// Fails when it, or one above it, is not valid at this time.
+    ///
+    /// # Errors
+    /// When one has ended, or has not begun.
+    pub fn check_period(&self, now: OffsetDateTime) -> Result<()> {
+        self.chain().try_for_each(|certificate| {
+            issuer_rules::check_period(&CertificateInfo::parse(certificate)?, now)
+        })
     }
 
     /// Fails when it, or one above it, may not sign for a server with one of these names.
@@ -421,6 +432,20 @@ impl CertificateInfo {
     /// Says whether the other certificate is about the same holder, by name and key.
     pub fn has_holder_of(&self, other: &Self) -> bool {
         self.subject == other.subject && self.public_key == other.public_key
+    }
+
+    /// Says whether the other certificate is about whoever issued this one, as far as that can be told: by name, and by the
+    /// signature where it is of a kind that is known here.
+    fn may_be_signed_by(&self, other: &Self) -> bool {
+        let refuted = || -> Result<bool> {
+            let issuer = parsed(&other.der)?;
+            let checked = parsed(&self.der)?.verify_signature(Some(issuer.public_key()));
+            Ok(matches!(
+                checked,
+                Err(X509Error::SignatureVerificationError)
+            ))
+        };
+        self.is_issued_by(other) && refuted().is_ok_and(|refuted| !refuted)
     }
 
     /// Says whether the holder of the other certificate signed this one.

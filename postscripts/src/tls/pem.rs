@@ -27,6 +27,8 @@ const EC: [u8; 9] = [0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 pub(super) fn blocks(text: &str) -> Vec<PemBlock> {
     let mut blocks = Vec::new();
     let mut open: Option<PemBlock> = None;
+    // editors of Windows begin a file with a byte order mark
+    let text = text.trim_start_matches('\u{feff}');
     for line in text.lines().map(str::trim) {
         let label = |start: &str| line.strip_prefix(start)?.strip_suffix("-----");
         if let Some(label) = label("-----BEGIN ") {
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn blocks_are_found_whatever_stands_around_them() {
-        let text = "Certificate:\r\n  Data\r\n-----BEGIN A-----\r\nMII=\r\n-----END A-----\r\n\
+        let text = "\u{feff}Certificate:\r\n  Data\r\n-----BEGIN A-----\r\nMII=\r\n-----END A-----\r\n\
                     -----BEGIN B C-----\nx\n-----END D-----\n-----BEGIN E-----\ny\n";
         let blocks = blocks(text);
         assert_eq!(
@@ -122,6 +124,8 @@ mod tests {
                 text: "-----BEGIN A-----\nMII=\n-----END A-----\n".to_owned()
             }]
         );
+        let marked = "\u{feff}-----BEGIN A-----\nMII=\n-----END A-----";
+        assert_eq!(super::blocks(marked), blocks);
     }
 
     #[test]

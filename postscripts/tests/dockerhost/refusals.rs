@@ -393,6 +393,18 @@ fn refused_units() {
              start it without"
         ),
     );
+    write(drop_in, "[Unit]\nRequires=docker.socket\n");
+    let socket = host.path("etc/systemd/system/docker.socket");
+    symlink("/dev/null", &socket).unwrap();
+    untouched(
+        &host,
+        &format!(
+            "looking at what docker.service requires: docker.socket is masked by {}: run 'systemctl unmask docker.socket' \
+             first",
+            socket.display()
+        ),
+    );
+    fs::remove_file(socket).unwrap();
     write(drop_in, "");
     write(
         "etc/systemd/system/docker.socket",

@@ -498,6 +498,13 @@ fn an_authority_below_others() {
         );
         refused(encrypted);
     }
+    let key = dir.join("ca-key.pem");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o606)).unwrap();
+    refused(&format!(
+        "{path} is not root's alone: others may write to it (mode 0606) ({path})",
+        path = key.display()
+    ));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     openssl(dir, "ecparam -name secp521r1 -genkey -out ca-key.pem");
     refused(
         "reading a private key: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key",

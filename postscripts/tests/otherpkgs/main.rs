@@ -11,6 +11,7 @@ mod clock;
 mod half_done;
 mod machine;
 mod rpm;
+mod surroundings;
 mod web;
 
 use std::process::{Command, ExitCode, Stdio};
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         clock::TESTS,
         half_done::TESTS,
         rpm::TESTS,
+        surroundings::TESTS,
     ]
     .concat();
     let trials = tests.into_iter().map(|(name, programs, test)| {
