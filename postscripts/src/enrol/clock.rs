@@ -51,7 +51,7 @@ pub(super) fn correct(root: &Path, offset: Duration) -> Duration {
         "behind"
     };
     let seconds = offset.whole_seconds();
-    println!(
+    output_line!(
         "the clock of this host is {} s {way} the site's",
         seconds.abs()
     );
@@ -65,7 +65,7 @@ pub(super) fn correct(root: &Path, offset: Duration) -> Duration {
     ) {
         Ok(()) => Duration::ZERO,
         Err(error) => {
-            eprintln!(
+            error_line!(
                 "enrol: setting the clock: {error}: set it, or certificates of this host are not valid to it"
             );
             offset

@@ -98,7 +98,7 @@ fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<E
             Ok(_) => {}
             // the identity holds; the timer asks again
             Err(EnrolmentFailure::ForNow(error)) => {
-                eprintln!("enrol: telling the site: {error:#}");
+                error_line!("enrol: telling the site: {error:#}");
                 break;
             }
             Err(failure) => return failure.exit("telling the site"),
@@ -107,7 +107,7 @@ fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<E
             Ok(identity) => identity,
             Err(failure) => return failure.exit("following the site's root"),
         };
-        println!(
+        output_line!(
             "the site's root changed: renewed until {}",
             identity.info.not_after
         );
