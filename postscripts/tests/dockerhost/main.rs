@@ -7,6 +7,7 @@
 
 mod containerd;
 mod expiry;
+mod filtered;
 mod host;
 mod interrupted;
 mod network;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     .concat();
     let tests = tests.into_iter().map(|test| (test, &missing));
     let trials = tests
-        .chain(network::FILTERED.iter().map(|test| (*test, &unfiltered)))
+        .chain(filtered::TESTS.iter().map(|test| (*test, &unfiltered)))
         .map(|((name, test), missing)| trial(name, test, missing.as_deref()));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
