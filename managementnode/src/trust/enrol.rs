@@ -369,6 +369,7 @@ impl NodeKeys {
             authority: signer.digest(),
             roots: digest(directory.trusted(Holder::Root)?.as_bytes()),
             confirmed: false,
+            write: open.store.writes + 1,
         };
         let mut note = |serial: String, purpose: IssuePurpose, until| {
             let issued = Issued {

@@ -82,7 +82,10 @@ pub(super) fn issue(
             issued: now,
             until: signed.until,
             revoked: None,
-            under: signed.under.clone(),
+            under: signed.under.clone().map(|under| Under {
+                write: open.store.writes + 1,
+                ..under
+            }),
         };
         // It is on record before anybody can have it.
         open.store.issued.insert(signed.serial.clone(), issued);
@@ -204,6 +207,7 @@ impl Leaf {
                 authority: signer.digest(),
                 roots: digest(roots.as_bytes()),
                 confirmed: false,
+                write: 0, // known when it is noted
             }),
             serial: statement.serial.as_str().to_owned(),
             until: statement.until,

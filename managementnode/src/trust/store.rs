@@ -35,7 +35,7 @@ pub(crate) struct Store {
     id: String,
     /// How often it was written.
     #[serde(default)]
-    writes: u64,
+    pub(crate) writes: u64,
     /// What was signed, by serial.
     #[serde(default)]
     pub(crate) issued: BTreeMap<String, Issued>,
@@ -79,9 +79,20 @@ pub(crate) struct Under {
     /// Whether the host said by it that it has it in use.
     #[serde(default)]
     pub(crate) confirmed: bool,
+    /// Which write of the store has it first: of two certificates of one second, the later.
+    #[serde(default)]
+    pub(crate) write: u64,
 }
 
 impl Issued {
+    /// The order in which certificates were signed.
+    pub(crate) fn order(&self) -> (OffsetDateTime, u64) {
+        (
+            self.issued,
+            self.under.as_ref().map_or(0, |under| under.write),
+        )
+    }
+
     pub(crate) fn is_under(&self, authority: &str) -> bool {
         self.under
             .as_ref()

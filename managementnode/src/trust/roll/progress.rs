@@ -39,7 +39,7 @@ impl Progress {
             }
         }
         for (client, certificates) in by_name(store, IssuePurpose::Client, now) {
-            let newest = certificates.iter().max_by_key(|issued| issued.issued);
+            let newest = certificates.iter().max_by_key(|issued| issued.order());
             let is_new = newest.is_some_and(|issued| issued.is_under(target.new[1]));
             let counts = match target.stage {
                 Stage::Switched => is_new,
@@ -67,20 +67,20 @@ impl Target<'_> {
             .iter()
             .copied()
             .filter(|issued| issued.is_confirmed());
-        let last = |issued: Option<&Issued>| issued.map(|issued| issued.issued);
+        let last = |issued: Option<&Issued>| issued.map(|issued| issued.order());
         match self.stage {
             Stage::Distributing => confirmed
-                .max_by_key(|issued| issued.issued)
+                .max_by_key(|issued| issued.order())
                 .is_some_and(|issued| issued.has_roots(self.roots)),
             Stage::Switched => confirmed
-                .max_by_key(|issued| issued.issued)
+                .max_by_key(|issued| issued.order())
                 .is_some_and(|issued| under_new(&issued)),
             // Whoever never had a new one has nothing to come back from.
             Stage::Returning => {
                 let had = certificates.iter().copied().filter(under_new);
-                let had = last(had.max_by_key(|issued| issued.issued));
+                let had = last(had.max_by_key(|issued| issued.order()));
                 let old = confirmed.filter(|issued| !under_new(issued));
-                had.is_none() || last(old.max_by_key(|issued| issued.issued)) >= had
+                had.is_none() || last(old.max_by_key(|issued| issued.order())) >= had
             }
             Stage::DroppingOld | Stage::DroppingNew => true,
         }
@@ -158,13 +158,14 @@ mod tests {
                 let issued = Issued {
                     name: "n1".to_owned(),
                     purpose: "node".to_owned(),
-                    issued: now + Duration::seconds(i64::try_from(at).unwrap()),
+                    issued: now,
                     until: now + Duration::days(30),
                     revoked: None,
                     under: Some(Under {
                         authority: (*authority).to_owned(),
                         roots: (*roots).to_owned(),
                         confirmed: *confirmed,
+                        write: at as u64,
                     }),
                 };
                 store.issued.insert(at.to_string(), issued);
