@@ -89,6 +89,9 @@ impl HostIdentity {
             vouched_roots(&trusted, &signed.roots)?
         };
         let anchors = parsed(&root)?;
+        if anchors.is_empty() {
+            bail!("there is no certificate of the site's root");
+        }
         if !is_signed_by_one(&above, &anchors)? {
             bail!("the site's root did not sign the authority of hosts");
         }

@@ -280,7 +280,7 @@ fn refuses_what_does_not_belong_together() {
         (
             "root.pem",
             String::new(),
-            "reading a certificate: it contains no PEM block",
+            "there is no certificate of the site's root",
         ),
     ] {
         site.enrol(&host);
