@@ -6,6 +6,8 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::lab::{Lab, Place, text};
 
@@ -148,6 +150,19 @@ impl SwitchLab {
 
     /// All that the kernel and the database say, without what passes by itself.
     pub(crate) fn snapshot(&self) -> String {
+        // What was asked of the switch's process may still be under way.
+        let mut last = self.look();
+        loop {
+            thread::sleep(Duration::from_millis(200));
+            let now = self.look();
+            if now == last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
+    fn look(&self) -> String {
         let rules = self.lab.host("nft list ruleset");
         let bridges = self.vsctl(
             "--columns=name,datapath_type,fail_mode,other_config,external_ids,controller,flow_tables list Bridge",
