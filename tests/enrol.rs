@@ -223,8 +223,11 @@ impl Lab {
 
     /// Starts both anew.
     fn restart(&mut self) -> Result<()> {
+        // What was spawned enters the site's namespaces, and the program is its child there.
+        for program in ["slipwayd", "slipway-trust"] {
+            self.site.succeed("pkill", &["-KILL", "-x", program])?;
+        }
         for mut server in std::mem::take(&mut self.servers) {
-            server.kill()?;
             server.wait()?;
         }
         fs::remove_file(self.sandbox.path("signer.sock"))?;
