@@ -7,6 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use e2e::{BareMachine, DockerHost, Machine, Progress, RootImage, Site, binary, outcome, same};
 
+use serde_json::Value;
+
 use super::compose::ComposeSite;
 use super::engine::{Engine, Place, succeeded};
 use super::image;
@@ -32,12 +34,12 @@ pub(super) fn story() -> Result<()> {
     let mut bridge = engine.inside(Place::Host, bridgeprereq);
     succeeded(outcome(bridge.args(["--no-persist", "eth0:mgtbr"]))?)?;
     let site = ComposeSite::new(&engine, "machine", &NETWORK)?;
-    export(&root, &site)?;
+    let digest = export(&root, &site)?;
     progress.done("exported");
     site.compose(&["up", "--detach"])?;
     site.is_healthy()?;
     progress.done("management node up");
-    prepare(&site)?;
+    prepare(&site, &digest)?;
     progress.done("image imported, node set");
     let disk = wire.path("state.raw");
     netboot::make_state_disk(&disk)?;
@@ -59,26 +61,27 @@ pub(super) fn story() -> Result<()> {
     Ok(())
 }
 
-/// Packs the image and writes its bundle, on another management node, to where this one finds media.
-fn export(root: &RootImage, site: &ComposeSite) -> Result<()> {
+/// Packs the image and writes its bundle, on another management node, to where this one finds media; returns the digest.
+fn export(root: &RootImage, site: &ComposeSite) -> Result<String> {
     let media = site.directory.join("media");
     let bundle = media.join("diskless.slipway").display().to_string();
-    for (name, arguments) in [
-        ("packimage", vec![OSIMAGE]),
-        ("imgexport", vec![OSIMAGE, &bundle]),
-    ] {
+    let run = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(binary("genimage", name)?);
         command
             .args(arguments)
             .env("SLIPWAY_CONFIG", root.path("config"));
-        succeeded(outcome(&mut command)?).context(name)?;
-    }
+        succeeded(outcome(&mut command)?).with_context(|| name.to_owned())
+    };
+    run("packimage", &[OSIMAGE])?;
+    let exported = run("imgexport", &[OSIMAGE, &bundle, "--json"])?;
+    let exported: Value = serde_json::from_str(&exported)?;
     fs::copy(root.path("key.pub"), media.join("key.pub"))?;
-    Ok(())
+    let digest = exported["sha256"].as_str();
+    digest.map(str::to_owned).context("no digest is printed")
 }
 
 /// What an administrator types.
-fn prepare(site: &ComposeSite) -> Result<()> {
+fn prepare(site: &ComposeSite, digest: &str) -> Result<()> {
     let at = format!("ip={}", Machine::ADDRESS);
     let scripts = format!("postbootscripts={}", DockerHost::SCRIPTS.join(","));
     let label = format!("statelabel={}", netboot::LABEL);
@@ -99,7 +102,7 @@ fn prepare(site: &ComposeSite) -> Result<()> {
             "clustersite",
             "authorizedkeys=/etc/slipway/key.pub",
         ],
-        &["imgimport", "/media/diskless.slipway"],
+        &["imgimport", "/media/diskless.slipway", "--sha256", digest],
         &[&["mkdef", "host01", "groups=all"][..], &node].concat(),
         &["nodeset", "host01", &image],
         &["makedhcp", "-a"],
