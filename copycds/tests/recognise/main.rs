@@ -4,6 +4,7 @@
 mod debian;
 mod labels;
 mod rpm;
+mod variants;
 
 use std::sync::LazyLock;
 
