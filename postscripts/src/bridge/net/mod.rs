@@ -10,6 +10,8 @@ mod announce;
 mod apply;
 mod echo;
 pub mod firewall;
+#[cfg(test)]
+mod fixture;
 mod kernel;
 mod message;
 mod openvswitch;

@@ -244,30 +244,13 @@ fn has_own_pair(state: &NetState, bridge: &str, wiring: &SwitchWiring) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::net::fixture::link;
     use crate::bridge::net::{Plan, SwitchPort, plan};
-
-    fn link(name: &str, kind: LinkKind) -> Link {
-        Link {
-            name: name.to_owned(),
-            kind,
-            mac: Some(Mac([0x52, 0x54, 0, 0, 0, 1])),
-            mtu: 1500,
-            up: true,
-            carrier: true,
-            group: 0,
-            master: None,
-            parent: None,
-            bridge: None,
-            addresses: Vec::new(),
-            neighbours: Vec::new(),
-            sysctls: Default::default(),
-        }
-    }
 
     /// A host whose kernel has a datapath, with these bridges of Open vSwitch.
     fn host(switches: Vec<Switch>) -> NetState {
         NetState {
-            links: vec![link("eth0", LinkKind::Ethernet)],
+            links: vec![link("eth0", LinkKind::Ethernet, 1)],
             open_vswitch: Some(OpenVSwitch {
                 has_kernel_datapath: true,
                 switches,

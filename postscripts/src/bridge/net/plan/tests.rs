@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::bridge::net::fixture::link;
 use crate::bridge::net::{
     Hop, Lifetimes, LinkKind, Mac, Neighbour, NetlinkAttribute, NextHop, PolicyRule,
 };
@@ -21,24 +22,6 @@ fn uplink() -> Uplink {
         bridge: "mydocker0".parse().unwrap(),
         address: None,
         switch: None,
-    }
-}
-
-fn link(name: &str, kind: LinkKind, mac: u8) -> Link {
-    Link {
-        name: name.to_owned(),
-        kind,
-        mac: Some(Mac([0x52, 0x54, 0, 0, 0, mac])),
-        mtu: 1500,
-        up: true,
-        carrier: true,
-        group: 0,
-        master: None,
-        parent: None,
-        bridge: None,
-        addresses: Vec::new(),
-        neighbours: Vec::new(),
-        sysctls: BTreeMap::new(),
     }
 }
 

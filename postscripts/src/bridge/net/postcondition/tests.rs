@@ -1,31 +1,14 @@
 //! What is a difference, and what passes by itself.
 
+use crate::bridge::net::fixture::link;
 use crate::bridge::net::plan::plan;
-use crate::bridge::net::{Hop, Lifetimes, LinkKind, Mac, NextHop};
+use crate::bridge::net::{Hop, Lifetimes, LinkKind, NextHop};
 use crate::netlink::NetlinkAttribute;
 use crate::netlink::uapi::FRA_PRIORITY;
 
 use super::*;
 
 const ELAPSED: u32 = 20;
-
-fn link(name: &str, mac: u8) -> Link {
-    Link {
-        name: name.to_owned(),
-        kind: LinkKind::Ethernet,
-        mac: Some(Mac([0x52, 0x54, 0, 0, 0, mac])),
-        mtu: 1500,
-        up: true,
-        carrier: true,
-        group: 0,
-        master: None,
-        parent: None,
-        bridge: None,
-        addresses: Vec::new(),
-        neighbours: Vec::new(),
-        sysctls: Default::default(),
-    }
-}
 
 /// `10.0.0.5/24`, for ever or as long as it is leased.
 fn address(text: &str, valid: Option<u32>) -> Address {
@@ -96,14 +79,14 @@ fn uplink() -> Uplink {
 
 /// A host as it was, taken through its plan.
 fn expected() -> NetState {
-    let mut eth0 = link("eth0", 1);
+    let mut eth0 = link("eth0", LinkKind::Ethernet, 1);
     eth0.addresses = vec![
         address("10.0.0.5/24", None),
         address("10.0.0.6/24", Some(600)),
         address("2001:db8::6/64", Some(15)),
         address("2001:db8:1::7/64", Some(3000)),
     ];
-    let mut eth1 = link("eth1", 2);
+    let mut eth1 = link("eth1", LinkKind::Ethernet, 2);
     eth1.addresses = vec![address("10.1.0.5/24", None)];
     let state = NetState {
         links: vec![eth0, eth1],
@@ -184,7 +167,7 @@ fn what_was_lost_gained_or_strayed_is_named() {
         ),
         (
             |now| {
-                now.links.push(link("tun0", 9));
+                now.links.push(link("tun0", LinkKind::Ethernet, 9));
                 add(now, "tun0", "10.0.0.5/32", None);
             },
             &["tun0 has 10.0.0.5/32"],
@@ -266,7 +249,7 @@ fn what_was_lost_gained_or_strayed_is_named() {
         ),
         (|now| on(now, "eth0").up = false, &["eth0 is down"]),
         (
-            |now| on(now, "br0").mac = link("x", 9).mac,
+            |now| on(now, "br0").mac = link("x", LinkKind::Ethernet, 9).mac,
             &["br0 has the hardware address 52:54:00:00:00:09, not 52:54:00:00:00:01"],
         ),
         (
@@ -299,7 +282,7 @@ fn what_passes_by_itself_is_no_difference() {
             add(now, "br0", "2001:db8:1::99/64", Some(90));
             on(now, "br0").addresses.last_mut().unwrap().flags |= libc::IFA_F_TEMPORARY;
         },
-        |now| now.links.push(link("veth7", 9)),
+        |now| now.links.push(link("veth7", LinkKind::Ethernet, 9)),
         // a tunnel ends and takes its own along
         |now| {
             now.links.retain(|link| link.name != "eth1");
@@ -326,12 +309,12 @@ fn what_passes_by_itself_is_no_difference() {
 #[test]
 fn a_bridge_of_several_ports_has_the_hardware_address_of_one_of_them() {
     let mut expected = expected();
-    let mut port = link("vm0", 5);
+    let mut port = link("vm0", LinkKind::Ethernet, 5);
     port.master = Some("br0".to_owned());
     expected.links.push(port);
     let mut now = expected.clone();
     for (mac, is_fine) in [(1, true), (5, true), (9, false)] {
-        on(&mut now, "br0").mac = link("x", mac).mac;
+        on(&mut now, "br0").mac = link("x", LinkKind::Ethernet, mac).mac;
         let found = super::differences(&expected, &now, &[uplink()], ELAPSED);
         assert_eq!(found.is_empty(), is_fine, "{mac}: {found:?}");
     }
