@@ -7,10 +7,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    DockerHost, Installed, Machine, Site, binary, commands, outcome, static_programs, typed,
+    DockerHost, Installed, Machine, Site, binary, commands, outcome, same, static_programs, typed,
     workspace,
 };
 use tempfile::TempDir;
+
+/// The address of the container that is a node.
+const CONTAINER: &str = "10.77.0.60";
 
 /// A management node's files.
 pub(crate) struct ManagementNode {
@@ -142,8 +145,7 @@ impl ManagementNode {
         let (directory, pid) = (shown(&settings), shown(&self.path("dnsmasq.pid")));
         let options = ["--directory", &directory, "--pid-file", &pid];
         for (name, what) in [("makedhcp", "-n"), ("makedhcp", "-a"), ("makedns", "-n")] {
-            let program = site.command(self.path("usr/bin").join(name));
-            self.shown(program, name, &[&[what], &options[..]].concat())?;
+            self.on_site(site, name, &[&[what], &options[..]].concat())?;
         }
         let mut server = site.command("dnsmasq");
         server
@@ -229,6 +231,59 @@ impl ManagementNode {
         Ok(())
     }
 
+    /// Makes a container that is a node of the cluster, starts it, and runs a command in it.
+    pub(crate) fn make_container(&self, site: &Site) -> Result<()> {
+        let ip = format!("ip={CONTAINER}");
+        let command =
+            "command=/bin/busybox sh -c 'trap exit TERM; /bin/busybox sleep 1000000 & wait'";
+        let node = ["groups=web", "mgt=docker", "dockerhost=host01", &ip];
+        let container = ["image=busybox:latest", "restart=always", command];
+        let define = [&["-t", "node", "web01"], &node[..], &container[..]].concat();
+        self.on_site(site, "mkdef", &define)?;
+        for (name, arguments, answer) in [
+            ("mkdocker", &["web01"][..], "web01: success\n"),
+            ("mkdocker", &["web01"], "web01: unchanged\n"),
+            ("rpower", &["web01", "start"], "web01: success\n"),
+            ("rpower", &["web01", "state"], "web01: running\n"),
+        ] {
+            let said = self.on_site(site, name, arguments)?;
+            same(&said.as_str(), &answer).with_context(|| format!("{name} {arguments:?}"))?;
+        }
+        ensure!(site.reaches(CONTAINER, 60)?, "{CONTAINER} does not answer");
+        // A console is opened on a terminal: script(1) gives it one.
+        let console = "rcons web01 --exec '/bin/busybox hostname'";
+        println!("$ {console}");
+        let mut script = site.command("script");
+        let typed = format!("{}/{console}", shown(&self.path("usr/bin")));
+        script
+            .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
+            .env("SLIPWAY_CONFIG", self.path("config"));
+        let ended = outcome(&mut script).context("running rcons")?;
+        print!("{}", ended.stdout.replace('\r', ""));
+        ensure!(
+            ended.code == Some(0) && ended.stdout.lines().any(|line| line.trim() == "web01"),
+            "rcons: {ended:?}"
+        );
+        self.lists_container(site)
+    }
+
+    /// The container runs and answers.
+    pub(crate) fn lists_container(&self, site: &Site) -> Result<()> {
+        ensure!(site.reaches(CONTAINER, 120)?, "{CONTAINER} does not answer");
+        let listed = self.on_site(site, "lsdocker", &["web01"])?;
+        ensure!(
+            listed.contains(" running ") && listed.ends_with(" /web01\n"),
+            "lsdocker: {listed}"
+        );
+        Ok(())
+    }
+
+    /// Removes the container, which runs.
+    pub(crate) fn remove_container(&self, site: &Site) -> Result<()> {
+        let said = self.on_site(site, "rmdocker", &["web01", "-f"])?;
+        same(&said.as_str(), &"web01: success\n")
+    }
+
     /// Has the node run `setupdockerhost` again, which finds nothing to do.
     pub(crate) fn update(&self, site: &Site) -> Result<()> {
         let config = self.path("ssh_config");
@@ -238,13 +293,9 @@ impl ManagementNode {
             self.path("known_hosts").display()
         );
         fs::write(&config, text)?;
-        let program = site.command(self.path("usr/bin/updatenode"));
         let config = format!("--ssh-config={}", config.display());
-        let said = self.shown(
-            program,
-            "updatenode",
-            &["host01", "-P", "setupdockerhost", &config],
-        )?;
+        let arguments = ["host01", "-P", "setupdockerhost", &config];
+        let said = self.on_site(site, "updatenode", &arguments)?;
         ensure!(
             said.contains("host01: nothing to do\n"),
             "a further run says: {said}"
@@ -277,6 +328,15 @@ impl ManagementNode {
         let mut program = Command::new(self.path("usr/bin").join(name));
         program.env("SLIPWAY_CONFIG", self.path("config"));
         program
+    }
+
+    /// Runs one of our commands where it reaches the nodes.
+    fn on_site(&self, site: &Site, name: &str, arguments: &[&str]) -> Result<String> {
+        self.shown(
+            site.command(self.path("usr/bin").join(name)),
+            name,
+            arguments,
+        )
     }
 
     fn shown(&self, mut program: Command, name: &str, arguments: &[&str]) -> Result<String> {
