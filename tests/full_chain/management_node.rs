@@ -259,7 +259,7 @@ impl ManagementNode {
             .args(["--quiet", "--return", "--command", &typed, "/dev/null"])
             .env("SLIPWAY_CONFIG", self.path("config"));
         let ended = outcome(&mut script).context("running rcons")?;
-        print!("{}", ended.stdout.replace('\r', ""));
+        print!("{}", ended.stdout.replace(['\r', '\0'], ""));
         ensure!(
             ended.code == Some(0) && ended.stdout.lines().any(|line| line.trim() == "web01"),
             "rcons: {ended:?}"

@@ -196,6 +196,8 @@ pub fn typed(program: &str, arguments: &[&str]) -> String {
             .all(|c| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c));
         if plain {
             format!(" {word}")
+        } else if word.contains('\'') {
+            format!(" \"{word}\"")
         } else {
             format!(" '{word}'")
         }
