@@ -27,6 +27,12 @@ const MIN_BYTES_PER_SECOND: u64 = 6 << 10;
 /// The most bytes that the head of an answer may have.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
+/// So many characters are shown of the place that an answer leads to.
+const MAX_SHOWN: usize = 100;
+/// What is said of an answer of another length than the file's.
+const PAGE: &str =
+    ", and is a page of HTML: does a proxy or a login page answer in the server's place?";
+
 /// Where files come from: `http://10.1.0.1:8080/install/postscripts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -84,9 +90,7 @@ impl Url {
     /// When it could not be fetched whole.
     pub(crate) fn load(&self, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
         let mut response = self.request("GET", name, "", timeout(limit))?;
-        let (head, first) = head(&mut response)?;
-        check(&head)?;
-        body(&mut response, &first, head.length, limit, out)
+        file(&mut response, limit, out)
     }
 
     /// Writes the bytes of a file from `from` on to `out`, where the file has `total` bytes. A server that knows no
@@ -150,6 +154,21 @@ impl Url {
     }
 }
 
+/// Passes a whole file of `limit` bytes at most on.
+fn file(response: &mut dyn Read, limit: u64, out: &mut dyn Write) -> Result<u64, Failure> {
+    let (head, first) = head(response)?;
+    check(&head)?;
+    let passed = body(response, &first, head.length, limit, out);
+    let page = |why: String| Failure::Refused(format!("{why}{PAGE}"));
+    match passed {
+        Ok(size) if head.is_page && size < limit => {
+            Err(page(format!("it has {size} bytes and not {limit}")))
+        }
+        Err(Failure::Refused(why)) if head.is_page => Err(page(why)),
+        passed => passed,
+    }
+}
+
 /// Reads what is at a path over a connection that is open, and returns the status and what is answered.
 ///
 /// # Errors
@@ -209,6 +228,10 @@ struct Head {
     length: Option<u64>,
     /// The first byte that the body holds, and how many the whole file has.
     range: Option<(u64, u64)>,
+    /// The place that it leads to, in printable characters.
+    location: Option<String>,
+    /// Whether it says of the body that it is HTML.
+    is_page: bool,
 }
 
 /// Reads the head of an answer, and what came of its body with it.
@@ -239,6 +262,16 @@ fn head(from: &mut dyn Read) -> Result<(Head, Vec<u8>), Failure> {
 fn check(head: &Head) -> Result<(), Failure> {
     match head.status {
         200 => Ok(()),
+        206 => Err(Failure::Refused(
+            "it sends a part of the file, which was not asked for".to_owned(),
+        )),
+        status @ 300..=399 if head.location.is_some() => {
+            let location = head.location.as_deref().unwrap_or_default();
+            Err(Failure::Refused(format!(
+                "the server answered {status} and leads to '{location}', which is not followed: have the server send \
+                 the file itself"
+            )))
+        }
         404 | 410 => Err(Failure::Absent(head.status)),
         status @ (408 | 429 | 500..=599) => {
             Err(Failure::Network(format!("the server answered {status}")))
@@ -388,7 +421,7 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
         .and_then(|rest| rest.split(' ').nth(1))
         .and_then(|status| status.parse().ok())
         .ok_or_else(|| refused("its answer is not HTTP".to_owned()))?;
-    let (mut length, mut range) = (None, None);
+    let (mut length, mut range, mut location, mut is_page) = (None, None, None, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
@@ -400,6 +433,11 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
                 length = parsed;
             }
             "content-range" => range = content_range(value),
+            "content-type" => is_page = value.to_ascii_lowercase().starts_with("text/html"),
+            "location" => {
+                let shown = value.chars().take(MAX_SHOWN);
+                location = Some(shown.flat_map(char::escape_debug).collect());
+            }
             "transfer-encoding" | "content-encoding" if value != "identity" => {
                 return Err(refused(format!(
                     "its {name} is '{value}', which was not requested"
@@ -412,6 +450,8 @@ fn parse(head: &[u8]) -> Result<Head, Failure> {
         status,
         length,
         range,
+        location,
+        is_page,
     })
 }
 
@@ -427,10 +467,7 @@ mod tests {
     fn load(response: &[u8], limit: u64) -> (Result<u64, String>, Vec<u8>) {
         let mut out = Vec::new();
         let mut from = response;
-        let result = head(&mut from).and_then(|(head, first)| {
-            check(&head)?;
-            body(&mut from, &first, head.length, limit, &mut out)
-        });
+        let result = file(&mut from, limit, &mut out);
         (result.map_err(|failure| failure.to_string()), out)
     }
 
@@ -493,8 +530,31 @@ mod tests {
             ),
             ("SSH-2.0-x\r\n\r\n", "its answer is not HTTP"),
             (
-                "HTTP/1.1 302 Found\r\nLocation: http://x/\r\n\r\n",
-                "the server answered 302",
+                "HTTP/1.1 302 Found\r\nLocation: http://x/\x1b[2J\r\n\r\n",
+                "the server answered 302 and leads to 'http://x/\\u{1b}[2J', which is not followed: have the server \
+                 send the file itself",
+            ),
+            (
+                "HTTP/1.1 304 Not Modified\r\n\r\n",
+                "the server answered 304",
+            ),
+            (
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-2/9\r\n\r\nabc",
+                "it sends a part of the file, which was not asked for",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Type: TEXT/HTML; charset=utf-8\r\n\r\n<html>",
+                "it has 6 bytes and not 9, and is a page of HTML: does a proxy or a login page answer in the server's \
+                 place?",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 50\r\n\r\n<html>",
+                "it has 50 bytes and not 9, and is a page of HTML: does a proxy or a login page answer in the server's \
+                 place?",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f",
+                "its Content-Encoding is 'gzip', which was not requested",
             ),
             (
                 "HTTP/1.1 404 Not Found\r\n\r\nno",

@@ -44,7 +44,7 @@ impl PlannedChange {
         let devices: Vec<_> = request.uplinks.iter().flat_map(devices).collect();
         let devices: Vec<_> = devices.iter().map(String::as_str).collect();
         for uplink in &request.uplinks {
-            persist::wait_for_networkd(&request.root, uplink.nic.as_str(), progress)?;
+            persist::wait_for_daemons(&request.root, uplink.nic.as_str(), progress)?;
         }
         let began = Instant::now();
         let mut state = kernel.load(&devices).context("reading the network")?;

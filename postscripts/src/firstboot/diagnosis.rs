@@ -19,17 +19,30 @@ pub(super) fn not_started(path: &Path, error: &std::io::Error) -> String {
         return diagnosis;
     }
     match error.raw_os_error() {
-        Some(libc::ENOENT) => {
-            let line = String::from_utf8_lossy(&head);
-            let line = line.lines().next().unwrap_or_default();
-            let interpreter = line.trim_start_matches("#!").split_whitespace().next();
-            let interpreter = interpreter.unwrap_or_default().escape_debug();
-            format!("the interpreter '{interpreter}', which its first line names, does not exist")
-        }
-        Some(libc::ENOEXEC) => {
-            "it is not a program for this machine, and its first line does not begin with #!"
-                .to_owned()
-        }
+        Some(libc::ENOENT) => match loader(&head) {
+            Some(loader) => {
+                format!("the loader '{loader}', which it is linked for, does not exist")
+            }
+            None => {
+                let line = String::from_utf8_lossy(&head);
+                let line = line.lines().next().unwrap_or_default();
+                let interpreter = line.trim_start_matches("#!").split_whitespace().next();
+                let interpreter = interpreter.unwrap_or_default().escape_debug();
+                format!(
+                    "the interpreter '{interpreter}', which its first line names, does not exist"
+                )
+            }
+        },
+        Some(libc::ENOEXEC) => match machine(&head) {
+            Some(machine) if machine == std::env::consts::ARCH => {
+                format!("it is a damaged program for {machine}")
+            }
+            Some(machine) => format!("it is a program for {machine}, which this machine is not"),
+            None => {
+                "it is not a program for this machine, and its first line does not begin with #!"
+                    .to_owned()
+            }
+        },
         Some(libc::EACCES) if is_noexec(path) => {
             let directory = path.parent().unwrap_or(path).display();
             format!(
@@ -52,6 +65,44 @@ fn head(path: &Path) -> Vec<u8> {
     // What cannot be read is said by whoever has to run it.
     let _ = file.and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     head
+}
+
+const ELF: &[u8] = b"\x7fELF";
+
+/// The machine that a program is for (`e_machine`, elf(5)).
+fn machine(head: &[u8]) -> Option<String> {
+    const MACHINES: [(u16, &str); 10] = [
+        (3, "x86"),
+        (8, "mips"),
+        (20, "powerpc"),
+        (21, "powerpc64"),
+        (22, "s390x"),
+        (40, "arm"),
+        (62, "x86_64"),
+        (183, "aarch64"),
+        (243, "riscv64"),
+        (258, "loongarch64"),
+    ];
+    let bytes = head.strip_prefix(ELF)?.get(14..16)?.try_into().ok()?;
+    let is_big = head.get(5) == Some(&2);
+    let number = if is_big {
+        u16::from_be_bytes(bytes)
+    } else {
+        u16::from_le_bytes(bytes)
+    };
+    let known = MACHINES.iter().find(|(known, _)| *known == number);
+    Some(known.map_or_else(
+        || format!("machine {number}"),
+        |(_, name)| (*name).to_owned(),
+    ))
+}
+
+/// The loader that a program names, which is a path like `/lib64/ld-linux-x86-64.so.2`.
+fn loader(head: &[u8]) -> Option<String> {
+    let texts = head.strip_prefix(ELF)?.split(|byte| *byte == 0);
+    let mut texts = texts.filter_map(|text| std::str::from_utf8(text).ok());
+    let path = texts.find(|text| text.starts_with('/') && text.contains("/ld"))?;
+    Some(path.escape_debug().to_string())
 }
 
 fn of_text(head: &[u8]) -> Option<String> {
@@ -103,5 +154,27 @@ mod tests {
         ] {
             assert_eq!(of_text(head).as_deref(), expected, "{head:?}");
         }
+    }
+
+    #[test]
+    fn a_program_names_its_machine_and_its_loader() {
+        let elf = |endian: u8, machine: [u8; 2], rest: &[u8]| {
+            let start = [ELF, &[2, endian, 1], &[0; 9], &[2, 0], &machine].concat();
+            [&start, rest].concat()
+        };
+        for (head, expected) in [
+            (elf(1, [183, 0], b""), Some("aarch64")),
+            (elf(1, [62, 0], b""), Some("x86_64")),
+            (elf(2, [0, 22], b""), Some("s390x")),
+            (elf(1, [9, 9], b""), Some("machine 2313")),
+            (b"\x7fELF\x02".to_vec(), None),
+            (b"#!/bin/sh\n".to_vec(), None),
+        ] {
+            assert_eq!(machine(&head).as_deref(), expected, "{head:?}");
+        }
+        let linked = elf(1, [62, 0], b"\0\0/lib/ld-musl-x86_64.so.1\0libc.so\0");
+        assert_eq!(loader(&linked).as_deref(), Some("/lib/ld-musl-x86_64.so.1"));
+        assert_eq!(loader(&elf(1, [62, 0], b"\0/usr/share\0")), None);
+        assert_eq!(loader(b"#!/lib/ld\n"), None);
     }
 }

@@ -152,6 +152,12 @@ fn place(
 ) -> Result<(), Failure> {
     let local = |error: String| Failure::Refused(error);
     let directory = path.parent().unwrap_or(Path::new("/"));
+    if fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) {
+        let there = path.display();
+        return Err(local(format!(
+            "{there} is a directory here: remove it first"
+        )));
+    }
     files::ensure_dir(directory, MODE).map_err(|e| local(format!("{e:#}")))?;
     let keeping = |e: io::Error| local(format!("keeping it in {}: {e}", directory.display()));
     let mut file = AtomicFile::create(path, MODE).map_err(keeping)?;

@@ -38,6 +38,14 @@ pub(crate) const IFLA_BR_STP_STATE: u16 = 5;
 pub(crate) const IFLA_VXLAN_LINK: u16 = 3;
 pub(crate) const IFLA_INET6_TOKEN: u16 = 7;
 
+// linux/ip_vs.h
+pub(crate) const IPVS_GENL_NAME: &str = "IPVS";
+pub(crate) const IPVS_CMD_GET_DAEMON: u8 = 11;
+pub(crate) const IPVS_CMD_ATTR_DAEMON: u16 = 3;
+pub(crate) const IPVS_DAEMON_ATTR_STATE: u16 = 1;
+pub(crate) const IPVS_DAEMON_ATTR_MCAST_IFN: u16 = 2;
+pub(crate) const IPVS_DAEMON_ATTR_SYNC_ID: u16 = 3;
+
 // linux/if_addrlabel.h
 pub(crate) const IFAL_ADDRESS: u16 = 1;
 pub(crate) const IFAL_LABEL: u16 = 2;

@@ -6,7 +6,7 @@
 //! package managers make them.
 //!
 //! References: apt's `pkgcachefile.cc` and `acquire.cc`, dpkg's `dbmodify.c`, rpm's `rpmlock.c`, dnf's `lock.py`,
-//! libdnf5's `transaction.cpp`, libzypp's `ZYppFactory.cc`.
+//! libdnf's `dnf-lock.cpp` (PackageKit, microdnf), libdnf5's `transaction.cpp`, libzypp's `ZyppLock.cc` and `zypp-rpm`.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -48,12 +48,17 @@ pub(super) const RPM: Locks = Locks {
     pid_places: &[
         "/run/yum.pid",
         "/run/zypp.pid",
+        "/run/zypp-rpm.pid",
+        "/run/dnf-config.lock",
+        "/run/dnf-metadata.lock",
+        "/run/dnf-rpmdb.lock",
+        "/run/dnf-src.lock",
         "/var/lib/dnf",
         "/var/cache/dnf",
     ],
 };
 
-/// The ending of a file that holds a process number.
+/// The ending of a file in a directory that holds a process number.
 const PID_EXTENSION: &str = "pid";
 
 /// A process that holds a lock.
@@ -63,6 +68,8 @@ pub(super) struct LockHolder {
     pid: i32,
     program: String,
     path: PathBuf,
+    /// Whether the file only has its number, which may be another's by now.
+    by_number: bool,
 }
 
 impl fmt::Display for LockHolder {
@@ -88,11 +95,11 @@ impl Locks {
                 continue;
             };
             return match pid {
-                0 => Ok(Some(held_by(0, path))),
-                pid if is_roots(pid) => Ok(Some(held_by(pid, path))),
+                0 => Ok(Some(LockHolder::new(0, path))),
+                pid if is_roots(pid) => Ok(Some(LockHolder::new(pid, path))),
                 pid => bail!(
                     "{}, and is not root's, whose alone that lock is: end it, and 'chmod 640 {}'",
-                    held_by(pid, path),
+                    LockHolder::new(pid, path),
                     path.display()
                 ),
             };
@@ -103,17 +110,36 @@ impl Locks {
             .flat_map(|place| pid_files(Path::new(place)));
         let mut holders = files.filter_map(|path| {
             let pid = number(&path).filter(|pid| is_roots(*pid))?;
-            Some(held_by(pid, &path))
+            Some(LockHolder {
+                by_number: true,
+                ..LockHolder::new(pid, &path)
+            })
         });
         Ok(holders.next())
     }
 }
 
-fn held_by(pid: i32, path: &Path) -> LockHolder {
-    LockHolder {
-        pid,
-        program: program(pid),
-        path: path.to_owned(),
+impl LockHolder {
+    fn new(pid: i32, path: &Path) -> Self {
+        Self {
+            pid,
+            program: program(pid),
+            path: path.to_owned(),
+            by_number: false,
+        }
+    }
+
+    /// What to do about one that does not end.
+    pub(super) fn advice(&self) -> String {
+        let again = "run this again once it has ended";
+        if !self.by_number {
+            return again.to_owned();
+        }
+        // those whose file it is do not look closer either
+        format!(
+            "{again}, or remove {} if that is no package manager",
+            self.path.display()
+        )
     }
 }
 
@@ -149,14 +175,11 @@ fn record_lock(path: &Path) -> Result<Option<i32>> {
 
 /// Returns a file, or those of a directory.
 fn pid_files(place: &Path) -> Vec<PathBuf> {
-    if place
-        .extension()
-        .is_some_and(|ending| ending == PID_EXTENSION)
-    {
+    let Ok(entries) = fs::read_dir(place) else {
         return vec![place.to_owned()];
-    }
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    };
     let mut files: Vec<_> = entries
+        .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
             path.extension()
@@ -220,7 +243,8 @@ mod tests {
             pid_files(Path::new("/run/zypp.pid")),
             [PathBuf::from("/run/zypp.pid")]
         );
-        assert!(pid_files(&dir.path().join("none")).is_empty());
+        assert!(pid_files(&dir.path().join("other")) == [dir.path().join("other")]);
+        assert_eq!(number(&dir.path().join("none")), None);
         assert!(!is_roots(i32::MAX));
         assert!(is_roots(1));
     }
@@ -241,6 +265,7 @@ mod tests {
             pid,
             program: "unattended-upgrade".to_owned(),
             path: "/var/lib/dpkg/lock".into(),
+            by_number: false,
         };
         assert_eq!(
             lock_holder(12).to_string(),

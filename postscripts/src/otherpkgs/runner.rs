@@ -75,7 +75,8 @@ impl ExclusiveRunner {
             let seconds = self.patience.as_secs();
             if Instant::now() >= self.end {
                 let message = format!(
-                    "{lock_holder}, and did not end within {seconds} s: run this again once it has ended"
+                    "{lock_holder}, and did not end within {seconds} s: {}",
+                    lock_holder.advice()
                 );
                 return Err(RetryLater(message).into());
             }

@@ -1,9 +1,12 @@
 //! Hosts in directories: programs, processes and files as attackers would have them.
 
 use std::fs::{self, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
@@ -193,10 +196,15 @@ fn a_process_counts_only_as_roots_own_of_this_host() {
         // A program of the same name of a container's image, and one that only calls itself so.
         (15, &copy, us, none),
         (16, &PathBuf::from("/bin/sh"), us, none),
-        // Containers: another process, network or user namespace.
+        // Containers: another process, network or user namespace, and whatever of the host's they were given.
         (17, &ours, us, &["pid"]),
         (18, &ours, us, &["net"]),
         (19, &ours, us, &["user"]),
+        (23, &ours, us, &["pid", "mnt", "root"]),
+        (24, &ours, us, &["user", "mnt"]),
+        (25, &copy, us, &["mnt", "root"]),
+        // One that root of a user namespace is.
+        (26, &ours, "100000 100000 100000 100000", &["user", "pid"]),
         // Sandboxed services, and those in another root directory.
         (20, &ours, us, &["mnt"]),
         (21, &ours, us, &["root"]),
@@ -264,18 +272,100 @@ fn a_control_group_outside_of_ours_is_none() {
 }
 
 #[test]
-fn thousands_of_processes_are_looked_through() {
+fn thirty_thousand_processes_are_looked_through() {
     let host = Host::new();
-    for pid in 100..5200 {
-        fs::create_dir(host.at(&format!("proc/{pid}"))).unwrap();
+    let client = host.at("usr/sbin/dhclient");
+    host.write("usr/sbin/other", 0o755);
+    host.process(99, (&host.at("usr/sbin/other"), "0 0 0 0"), &[], "other");
+    // links to one process that is not wanted: directories would take minutes to make
+    let proc = host.at("proc");
+    for pid in 100..30_100 {
+        symlink("99", proc.join(pid.to_string())).unwrap();
     }
-    host.process(
-        6000,
-        (&host.at("usr/sbin/dhclient"), "0 0 0 0"),
-        &[],
-        "dhclient",
-    );
-    assert_eq!(host.running().len(), 1);
+    for pid in [50, 4_194_303] {
+        host.process(pid, (&client, "0 0 0 0"), &[], "dhclient");
+    }
+    let pids: Vec<_> = host.running().iter().map(|process| process.pid).collect();
+    assert_eq!(pids, [50, 4_194_303]);
+}
+
+/// Becomes something else after its rights were read and before its words are.
+type Exec = fn(&Host, &Path);
+
+#[test]
+fn a_process_that_becomes_another_while_it_is_looked_at_does_not_count() {
+    let table: [(&str, Exec, usize); 5] = [
+        ("it stays what it was", |_, _| {}, 1),
+        (
+            "it gives its rights up",
+            |_, dir| fs::write(dir.join("status"), "Uid:\t65534\t0\t0\t0\n").unwrap(),
+            0,
+        ),
+        (
+            "it runs another program",
+            |host, dir| {
+                fs::remove_file(dir.join("exe")).unwrap();
+                symlink(host.at("usr/sbin/other"), dir.join("exe")).unwrap();
+            },
+            0,
+        ),
+        (
+            "it ends",
+            |_, dir| {
+                for name in ["exe", "status", "stat"] {
+                    fs::remove_file(dir.join(name)).unwrap();
+                }
+            },
+            0,
+        ),
+        (
+            "it is its parent's no longer",
+            |_, dir| fs::write(dir.join("stat"), "10 (x) S 1 10 78 0 -1\n").unwrap(),
+            0,
+        ),
+    ];
+    for (what, exec, expected) in table {
+        let host = Host::new();
+        host.write("usr/sbin/other", 0o755);
+        host.process(
+            10,
+            (&host.at("usr/sbin/dhclient"), "0 0 0 0"),
+            &[],
+            "dhclient",
+        );
+        let dir = host.at("proc/10");
+        let words = dir.join("cmdline");
+        fs::remove_file(&words).unwrap();
+        mkfifo(&words, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // opening it waits until its words are read
+                let mut words = fs::File::options().write(true).open(&words).unwrap();
+                exec(&host, &dir);
+                words.write_all(b"dhclient\0eth0").unwrap();
+            });
+            host.running().len()
+        });
+        assert_eq!(found, expected, "{what}");
+    }
+}
+
+#[test]
+fn a_number_that_is_another_process_by_now_gets_no_signal() {
+    let host = Host::new();
+    let mut other = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    let number = i32::try_from(other.id()).unwrap();
+    let client = host.at("usr/sbin/dhclient");
+    let start = || host.process(number, (&client, "0 0 0 0"), &[], "dhclient eth0");
+    start();
+    let looked_at = host.running().remove(0);
+    fs::remove_dir_all(host.at(&format!("proc/{number}"))).unwrap();
+    start();
+    looked_at.end().unwrap();
+    assert_eq!(other.try_wait().unwrap(), None);
+    // the one that has the number now is another one
+    host.running()[0].signal(Signal::SIGKILL).unwrap();
+    assert!(!other.wait().unwrap().success());
 }
 
 #[test]

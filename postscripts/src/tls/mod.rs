@@ -11,6 +11,7 @@
 //! A key is made where it is used and leaves that host never: what travels is a request ([`SigningRequest`],
 //! PKCS #10), and whoever signs ([`Authority`]) decides what the certificate may be used for.
 
+mod chain;
 mod issuer_rules;
 mod pem;
 mod revocations;
@@ -114,7 +115,7 @@ pub trait Authority {
 /// An authority whose key is at hand.
 pub struct LocalAuthority {
     certificate: String,
-    /// Those above it, each the next one's issuer, as far as they are known.
+    /// Its other certificates, and those above it, in the order of [`chain`].
     above: Vec<String>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -236,46 +237,14 @@ impl LocalAuthority {
         Ok((Self::load(&certificate, &key)?, key))
     }
 
-    /// Takes an authority that exists: its certificate, perhaps with those above it, and its key.
+    /// Takes an authority that exists: its certificate, perhaps with those above it, and its key. Where it has several, one
+    /// that it signed itself is its own, then the one that lasts longest.
     ///
     /// # Errors
     /// When they do not belong together, or the certificate is not one that may sign.
     pub fn load(certificates: &str, key: &KeyPem) -> Result<Self> {
-        let mut rest = Vec::new();
-        for text in certificates_in(certificates) {
-            rest.push((CertificateInfo::parse(&text)?, text));
-        }
-        if rest.is_empty() {
-            bail!("reading a certificate: it contains no PEM block");
-        }
-        let mut own = None;
-        for (at, (described, _)) in rest.iter().enumerate() {
-            if own.is_none() && key.belongs_to(described)? {
-                own = Some(at);
-            }
-        }
-        let own = own.context("the authority's key does not belong to its certificate")?;
-        let (described, certificate) = rest.remove(own);
-        issuer_rules::check(&parsed(&described.der)?, 0)?;
-        let mut above = Vec::new();
-        let mut last = described;
-        while !last.is_self_signed()
-            && let Some(at) = rest
-                .iter()
-                .position(|(other, _)| last.may_be_signed_by(other))
-        {
-            let (next, text) = rest.remove(at);
-            above.push(text);
-            issuer_rules::check(&parsed(&next.der)?, above.len())?;
-            last = next;
-        }
-        if !rest.is_empty() {
-            bail!(
-                "{} more certificate(s) in the file are not above the \
-                 authority's: remove them, because every one of them is trusted",
-                rest.len()
-            );
-        }
+        let mut above = chain::of(certificates, key)?;
+        let certificate = above.remove(0);
         let issuer = Issuer::from_ca_cert_pem(&certificate, key.pair()?)
             .context("reading the authority's certificate")?;
         Ok(Self {
@@ -419,9 +388,9 @@ impl CertificateInfo {
         &self.subject
     }
 
-    /// Says whether its holder issued it.
+    /// Says whether its holder signed it with the same key: not so a certificate of a new key by the one before.
     pub fn is_self_signed(&self) -> bool {
-        self.subject == self.issuer
+        self.may_be_signed_by(self)
     }
 
     /// Says whether the other certificate is about whoever issued this one, by name.

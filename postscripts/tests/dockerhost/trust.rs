@@ -448,10 +448,10 @@ fn an_authority_below_others() {
     fs::write(dir.join("ca.pem"), both.replace('\n', "\r\n")).unwrap();
     let ca = dir.to_str().unwrap();
     let count = |path: &str| host.read(path).matches("BEGIN CERTIFICATE").count();
-    let verified = || {
+    let verified = |root: &str| {
         let mut verify = Command::new("openssl");
         verify.args(["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile"]);
-        verify.arg(dir.join("root.pem")).arg("-untrusted");
+        verify.arg(dir.join(root)).arg("-untrusted");
         let certificate = host.path("etc/docker/tls/cert.pem");
         verify
             .arg(&certificate)
@@ -462,7 +462,7 @@ fn an_authority_below_others() {
     };
     host.setup(&["--ca", ca]);
     assert!(
-        verified(),
+        verified("root.pem"),
         "one who trusts the root alone does not know dockerd"
     );
     assert_eq!(count("etc/docker/tls/cert.pem"), 2);
@@ -475,6 +475,25 @@ fn an_authority_below_others() {
         host.setup(&["--ca", ca, "--issuer-only"]),
         "nothing to do\n"
     );
+
+    // Another root signs the first one's key: who trusts either of them knows dockerd, whatever the order in the file.
+    openssl(dir, "ecparam -name prime256v1 -genkey -out other.key");
+    openssl(
+        dir,
+        "req -x509 -new -key other.key -days 3650 -subj /CN=other -addext keyUsage=critical,keyCertSign,cRLSign -out other.pem",
+    );
+    openssl(dir, "req -new -key root.key -subj /CN=top -out request");
+    openssl(
+        dir,
+        "x509 -req -in request -CA other.pem -CAkey other.key -CAcreateserial -days 3650 -extfile extensions -out cross.pem",
+    );
+    let (cross, other) = (read("cross.pem"), read("other.pem"));
+    fs::write(dir.join("ca.pem"), both.clone() + &cross + &other).unwrap();
+    host.setup(&["--ca", ca]);
+    assert!(verified("root.pem") && verified("other.pem"));
+    assert_eq!(count("etc/docker/tls/cert.pem"), 3);
+    fs::write(dir.join("ca.pem"), cross + &other + &both).unwrap();
+    assert_eq!(host.setup(&["--ca", ca]), "nothing to do\n");
 
     // PKCS #1, of the root itself.
     openssl(dir, "rsa -in root.key -traditional -out ca-key.pem");

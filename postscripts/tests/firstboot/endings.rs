@@ -21,6 +21,16 @@ pub(crate) const TESTS: &[Test] = &[
         mismatches,
     ),
     (
+        "a_server_that_lies_is_named_and_nothing_of_it_is_run",
+        Need::Nothing,
+        liars,
+    ),
+    (
+        "what_is_in_the_place_of_a_program_is_replaced_or_named",
+        Need::Nothing,
+        in_its_place,
+    ),
+    (
         "a_program_that_was_changed_on_the_node_is_replaced_before_it_runs",
         Need::Nothing,
         changed,
@@ -148,6 +158,158 @@ fn mismatches() {
     assert_eq!(left, ["fine", "trace"]);
 }
 
+fn liars() {
+    let mut node = Node::new();
+    let right = "#!/bin/sh\necho evil >> trace\n";
+    let size = right.len();
+    let whole = |fields: &str| format!("HTTP/1.1 200 OK\r\n{fields}\r\n{right}");
+    let not_followed = |place: &str| {
+        format!(
+            "126: {{from}}: the server answered 302 and leads to '{place}', which is not followed: have the server send the \
+             file itself"
+        )
+    };
+    let page =
+        ", and is a page of HTML: does a proxy or a login page answer in the server's place?";
+    let table = [
+        (
+            "longer",
+            whole("Content-Length: 999\r\n"),
+            format!("126: {{from}}: it has 999 bytes and not {size}"),
+        ),
+        (
+            "shorter",
+            whole("Content-Length: 5\r\n"),
+            format!("126: {{from}}: it has 5 bytes and not {size}"),
+        ),
+        (
+            "two-lengths",
+            whole(&format!("Content-Length: {size}\r\nContent-Length: 5\r\n")),
+            "126: {from}: its Content-Length is '5'".to_owned(),
+        ),
+        (
+            "part",
+            format!(
+                "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-{}/{size}\r\n\r\n{right}",
+                size - 1
+            ),
+            "126: {from}: it sends a part of the file, which was not asked for".to_owned(),
+        ),
+        (
+            "trailer",
+            format!(
+                "HTTP/1.1 200 OK\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n{size:x}\r\n{right}\r\n0\r\nX: \
+                 y\r\n\r\n"
+            ),
+            "126: {from}: its Transfer-Encoding is 'chunked', which was not requested".to_owned(),
+        ),
+        (
+            "packed",
+            whole("Content-Encoding: gzip\r\n"),
+            "126: {from}: its Content-Encoding is 'gzip', which was not requested".to_owned(),
+        ),
+        (
+            "elsewhere",
+            "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/evil\r\n\r\n".to_owned(),
+            not_followed("http://192.0.2.1/evil"),
+        ),
+        (
+            "file",
+            "HTTP/1.1 302 Found\r\nLocation: file:///etc/shadow\r\n\r\n".to_owned(),
+            not_followed("file:///etc/shadow"),
+        ),
+        (
+            "endless",
+            format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(10_000)),
+            "126: {from}: its answer has an endless head".to_owned(),
+        ),
+        (
+            "page",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>".to_owned(),
+            format!("126: {{from}}: it has 6 bytes and not {size}{page}"),
+        ),
+        (
+            "other-protocol",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned(),
+            "126: {from}: its answer is not HTTP".to_owned(),
+        ),
+        (
+            "empty",
+            String::new(),
+            "75: {from}: the server closed the connection before it answered".to_owned(),
+        ),
+    ];
+    for (name, answer, _) in &table {
+        node.program(name, right);
+        node.server.say(name, answer.as_bytes());
+        node.list
+            .postbootscripts
+            .push(entry(ScriptOrigin::Node, name));
+    }
+    // it would have the same content, and be taken from there
+    for (name, program) in &mut node.list.programs {
+        program.sha256 = sha256(name.as_bytes());
+    }
+    node.script("fine", "echo fine >> trace");
+    node.install();
+    node.run(&["--patience", "0"]).expect(75);
+    assert_eq!(node.trace(), ["fine"]);
+    let from = format!("fetching it from {}", node.list.source);
+    let mut expected: Vec<_> = table
+        .iter()
+        .map(|(name, _, reason)| {
+            let state = if reason.starts_with("75") {
+                "waiting"
+            } else {
+                "failed"
+            };
+            format!("{name} {state} {}", reason.replace("{from}", &from))
+        })
+        .collect();
+    expected.push("fine done 0".to_owned());
+    assert_eq!(node.results(), expected);
+    let left = fs::read_dir(node.path("opt/slipway/postscripts")).unwrap();
+    let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["fine", "trace"]);
+}
+
+fn in_its_place() {
+    let mut node = Node::new();
+    for name in ["directory", "link", "pipe"] {
+        node.script(name, &format!("echo {name} >> trace"));
+    }
+    node.install();
+    let programs = node.path("opt/slipway/postscripts");
+    fs::create_dir_all(programs.join("directory/kept")).unwrap();
+    let elsewhere = node.path("elsewhere");
+    fs::write(&elsewhere, "#!/bin/sh\necho evil >> trace\n").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, programs.join("link")).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(programs.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    node.run(&["--patience", "0"]).expect(126);
+    assert_eq!(node.trace(), ["link", "pipe"]);
+    let there = programs.join("directory");
+    let reason = format!(
+        "fetching it from {}: {} is a directory here: remove it first",
+        node.list.source,
+        there.display()
+    );
+    assert_eq!(
+        node.results(),
+        [
+            format!("directory failed 126: {reason}"),
+            "link done 0".to_owned(),
+            "pipe done 0".to_owned()
+        ]
+    );
+    // what the link led to is as it was
+    assert!(fs::read_to_string(elsewhere).unwrap().contains("evil"));
+    assert!(there.join("kept").exists());
+}
+
 fn changed() {
     let mut node = Node::new();
     node.script("mine", "echo right >> trace");
@@ -175,6 +337,19 @@ fn unexecutable() {
             .postbootscripts
             .push(entry(ScriptOrigin::Node, name));
     }
+    let elf = |machine: u8, rest: &[u8]| {
+        let start = [b"\x7fELF\x02\x01\x01", &[0; 9][..], &[2, 0, machine, 0]].concat();
+        [&start, rest].concat()
+    };
+    let own = std::env::consts::ARCH;
+    let own_number = if own == "x86_64" { 62 } else { 183 };
+    let (foreign, damaged) = (elf(22, &[0; 64]), elf(own_number, &[]));
+    for (name, content) in [("foreign", &foreign), ("damaged", &damaged)] {
+        node.program(name, content);
+        node.list
+            .postbootscripts
+            .push(entry(ScriptOrigin::Node, name));
+    }
     node.install();
     node.run(&[]).expect(126);
     let dos = "its lines end with a carriage return (\\r), as editors of Windows write them: convert it with \
@@ -190,6 +365,8 @@ fn unexecutable() {
             &format!("found failed 127: {dos}"),
             "marked failed 126: it could not be run: it is written in UTF-8 with a byte order mark, and so its \
              first two characters are not #!: save it as plain UTF-8",
+            "foreign failed 126: it could not be run: it is a program for s390x, which this machine is not",
+            &format!("damaged failed 126: it could not be run: it is a damaged program for {own}"),
         ]
     );
 }

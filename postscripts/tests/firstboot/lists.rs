@@ -57,7 +57,7 @@ pub(crate) const TESTS: &[Test] = &[
 fn node() -> Node {
     let mut node = Node::new();
     let body = "echo \"$(basename $0) $* $UPDATENODE $NODESETSTATE\" >> trace";
-    node.program("early", &format!("#!/bin/sh\n{body}\n"));
+    node.program("early", format!("#!/bin/sh\n{body}\n"));
     node.list
         .postscripts
         .push(entry(ScriptOrigin::Site, "early"));

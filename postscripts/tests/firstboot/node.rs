@@ -118,10 +118,11 @@ impl Node {
     }
 
     /// Adds a program that the server has, and the list names as it is.
-    pub(crate) fn program(&mut self, name: &str, content: &str) {
-        self.server.serve(name, content.as_bytes());
+    pub(crate) fn program(&mut self, name: &str, content: impl AsRef<[u8]>) {
+        let content = content.as_ref();
+        self.server.serve(name, content);
         let program = ProgramDigest {
-            sha256: sha256(content.as_bytes()),
+            sha256: sha256(content),
             size: content.len() as u64,
         };
         self.list.programs.insert(name.to_owned(), program);
@@ -130,7 +131,7 @@ impl Node {
     /// Adds a shell script and a postbootscript of its name.
     pub(crate) fn script(&mut self, line: &str, body: &str) {
         let entry = entry(ScriptOrigin::Node, line);
-        self.program(entry.line.program(), &format!("#!/bin/sh\n{body}\n"));
+        self.program(entry.line.program(), format!("#!/bin/sh\n{body}\n"));
         self.list.postbootscripts.push(entry);
     }
 

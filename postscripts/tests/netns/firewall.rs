@@ -1,7 +1,7 @@
 //! Rules of the host's firewall that name the NIC: refused, translated or kept, and taken back with
 //! everything else.
 
-use crate::lab::{Lab, assert_same, text};
+use crate::lab::{Lab, Place, assert_same, text};
 
 type Case = (&'static str, fn());
 
@@ -21,6 +21,10 @@ pub(crate) const CASES: &[Case] = &[
     ("what_sends_copies_to_the_nic_is_refused", copies),
     ("rules_that_would_begin_to_match_are_refused", beginning),
     ("what_is_bound_to_the_port_itself_stays_and_is_said", bound),
+    (
+        "filters_of_traffic_control_about_the_nic_are_refused",
+        filters,
+    ),
     ("rules_about_others_are_none_of_ours", others),
     ("a_rule_for_the_next_boot_alone_is_refused_too", next_boot),
 ];
@@ -357,6 +361,53 @@ fn bound() {
         "{said}"
     );
     assert!(lab.host("tc qdisc show dev eth0").contains("tbf"));
+    lab.assert_reachable(REACH);
+    lab.assert_settled(WORDS);
+}
+
+/// What a filter of another device asks about the NIC is asked in vain; what it sends there goes on.
+fn filters() {
+    let lab = lab();
+    lab.ip(Place::Host, "link add eth1 type veth peer name eth2");
+    lab.host("tc qdisc add dev eth1 clsact");
+    lab.host("tc qdisc add dev eth2 root handle 1: htb");
+    lab.host("tc qdisc add dev eth2 ingress");
+    let send = "u32 match u32 0 0 action mirred egress mirror dev eth0";
+    lab.host(&format!(
+        "tc filter add dev eth1 ingress pref 8 protocol ip {send}"
+    ));
+    let before = lab.snapshot();
+    for (on, pref) in [
+        ("eth1 egress", 7),
+        ("eth2 parent 1:", 9),
+        ("eth2 parent ffff:", 10),
+    ] {
+        let rest = format!("dev {on} pref {pref} protocol ip u32");
+        lab.host(&format!(
+            "tc filter add {rest} match u32 0 0 indev eth0 action mirred egress mirror dev lo"
+        ));
+        let output = lab.run(WORDS);
+        let device = &on[..4];
+        let line = format!(
+            "\n  tc: the u32 filter with preference {pref} of {device} compares with eth0 -> needs the same with mydocker0\n"
+        );
+        let said = text(&output);
+        assert!(said.ends_with(&line), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(
+            lab.run(&format!("{WORDS} --firewall translate"))
+                .status
+                .code(),
+            Some(1)
+        );
+        lab.assert_restored(&before);
+        lab.host(&format!(
+            "tc filter del dev {on} pref {pref} protocol ip u32"
+        ));
+    }
+    let said = lab.succeed(WORDS);
+    let note = "tc: the u32 filter with preference 8 of eth1 goes on to send to eth0, as a port\n";
+    assert!(said.contains(note), "{said}");
     lab.assert_reachable(REACH);
     lab.assert_settled(WORDS);
 }

@@ -207,7 +207,15 @@ fn protocols() {
         drop(socket.stdin.take());
         socket.wait().unwrap();
     }
-    lab.succeed(WORDS);
+    let said = lab.succeed(WORDS);
+    let pid = elsewhere[2].id();
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    let note = format!(
+        "bridgeprereq: {} (process {pid}) asks by ICMP on eth0 alone and receives no answer there any more: have it \
+         ask on mydocker0\n",
+        comm.trim()
+    );
+    assert!(said.contains(&note), "{said}");
     for other in &mut elsewhere {
         drop(other.stdin.take());
         other.wait().unwrap();

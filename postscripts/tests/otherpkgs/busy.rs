@@ -40,18 +40,18 @@ pub(crate) const TESTS: &[Test] = &[
         elsewhere,
     ),
     ("dnf_and_rpm_are_at_work_and_are_waited_for", RPM, || {
-        waited_for(System::Rocky, RPM_LOCKS)
+        waited_for(System::Rocky, DNF)
     }),
     (
         "dnf_and_rpm_are_at_work_for_too_long_and_it_is_75",
         RPM,
-        || too_long(System::Rocky, RPM_LOCKS),
+        || too_long(System::Rocky, DNF),
     ),
     ("zypper_is_at_work_and_is_waited_for", RPM, || {
-        waited_for(System::Leap, RPM_LOCKS)
+        waited_for(System::Leap, ZYPPER)
     }),
     ("zypper_is_at_work_for_too_long_and_it_is_75", RPM, || {
-        too_long(System::Leap, RPM_LOCKS)
+        too_long(System::Leap, ZYPPER)
     }),
     (
         "rpm_numbers_of_processes_that_ended_or_are_not_roots_hold_nothing_up",
@@ -66,12 +66,17 @@ const APT: &[&str] = &[
     "/var/lib/apt/lists/lock",
     "/var/cache/apt/archives/lock",
 ];
-const RPM_LOCKS: &[&str] = &[
-    "/var/lib/rpm/.rpm.lock",
+const DNF: &[&str] = &[
+    "/usr/lib/sysimage/rpm/.rpm.lock",
     "/run/dnf/rpmtransaction.lock",
+    "/run/dnf-rpmdb.lock",
+    "/var/lib/dnf/rpmdb_lock.pid",
+];
+const ZYPPER: &[&str] = &[
+    "/var/lib/rpm/.rpm.lock",
     "/run/yum.pid",
     "/run/zypp.pid",
-    "/var/lib/dnf/rpmdb_lock.pid",
+    "/run/zypp-rpm.pid",
     "/var/cache/dnf/metadata_lock.pid",
 ];
 
@@ -83,7 +88,8 @@ my ($path, $seconds, $user) = @ARGV;
 $path =~ m{^(.*)/} and system("mkdir", "-p", $1);
 open(my $file, "+>", $path) or die "$path: $!";
 if ($user) { chmod 0644, $path; $( = $user; $) = "$user $user"; $< = $user; $> = $user; }
-if ($path =~ /pid$/) { syswrite($file, $$); }
+my $by_number = $path =~ /pid$|dnf-/;
+if ($by_number) { syswrite($file, $$); }
 else {
     my $kind = $user ? F_RDLCK : F_WRLCK;
     fcntl($file, F_SETLK, pack("s s x4 q q i x4", $kind, 0, 0, 0, 0)) or die "$path: $!";
@@ -91,13 +97,14 @@ else {
 $| = 1;
 open(my $held, ">", "/tmp/held");
 sleep($seconds);
-unlink($path) if $path =~ /pid$/;
+unlink($path) if $by_number;
 "#;
 
 fn machine(system: System) -> Machine {
     let mut machine = Machine::new(system);
-    machine.write("/usr/local/bin/unattended-upgrade", HOLDER);
-    machine.sh("chmod 755 /usr/local/bin/unattended-upgrade");
+    let holder = format!("/usr/local/bin/{}", holder(system));
+    machine.write(&holder, HOLDER);
+    machine.sh(&format!("chmod 755 {holder}"));
     let entry = match system {
         System::Debian => "[trusted=yes] /var/tmp/repositories/flat".to_owned(),
         _ => format!(
@@ -114,11 +121,20 @@ fn machine(system: System) -> Machine {
     machine
 }
 
+/// Who is at work there without being asked.
+fn holder(system: System) -> &'static str {
+    match system {
+        System::Debian => "unattended-upgrade",
+        System::Rocky | System::Leap => "packagekitd",
+    }
+}
+
 /// Runs it while somebody holds a lock.
-fn beside(machine: &Machine, holder: &str, patience: u32) -> Ran {
+fn beside(machine: &Machine, (system, lock): (System, &str), patience: u32) -> Ran {
     let line = format!(
-        "unattended-upgrade {holder} >/dev/null 2>&1 & until [ -e /tmp/held ]; do sleep 0.05; done; \
-         otherpkgs --patience {patience}"
+        "{} {lock} >/dev/null 2>&1 & until [ -e /tmp/held ]; do sleep 0.05; done; \
+         otherpkgs --patience {patience}",
+        holder(system)
     );
     machine.run_as("sh", &["-c", &line])
 }
@@ -126,10 +142,10 @@ fn beside(machine: &Machine, holder: &str, patience: u32) -> Ran {
 fn waited_for(system: System, locks: &[&str]) {
     for lock in locks {
         let machine = machine(system);
-        let ran = beside(&machine, &format!("{lock} 2"), 300).expect(0);
+        let ran = beside(&machine, (system, &format!("{lock} 2")), 300).expect(0);
         let first = ran.err.lines().next().unwrap_or_default();
         assert!(
-            first.starts_with("otherpkgs: unattended-upgrade (process ")
+            first.starts_with(&format!("otherpkgs: {} (process ", holder(system)))
                 && first.ends_with(&format!(
                     ") holds {lock}: waiting for it to end, 300 s at most"
                 )),
@@ -145,13 +161,18 @@ fn too_long(system: System, locks: &[&str]) {
         let machine = machine(system);
         let before = machine.snapshot();
         let begun = Instant::now();
-        let ran = beside(&machine, &format!("{lock} 600"), 1).expect(75);
+        let ran = beside(&machine, (system, &format!("{lock} 600")), 1).expect(75);
         assert!(begun.elapsed() < Duration::from_secs(300));
         let last = ran.last();
+        let advice = if lock.ends_with(".pid") || lock.contains("/dnf-") {
+            format!(", or remove {lock} if that is no package manager")
+        } else {
+            String::new()
+        };
         assert!(
-            last.starts_with("otherpkgs: unattended-upgrade (process ")
+            last.starts_with(&format!("otherpkgs: {} (process ", holder(system)))
                 && last.ends_with(&format!(
-                    ") holds {lock}, and did not end within 1 s: run this again once it has ended"
+                    ") holds {lock}, and did not end within 1 s: run this again once it has ended{advice}"
                 )),
             "{}",
             ran.err
@@ -164,7 +185,7 @@ fn too_long(system: System, locks: &[&str]) {
 fn journal() {
     let machine = machine(System::Debian);
     machine.sh("dpkg --unpack /var/tmp/repositories/old/slip-base_1.deb");
-    let ran = beside(&machine, "/var/lib/dpkg/lock 2", 300).expect(0);
+    let ran = beside(&machine, (System::Debian, "/var/lib/dpkg/lock 2"), 300).expect(0);
     let lines: Vec<_> = ran.err.lines().collect();
     assert!(
         lines[0].contains(" holds /var/lib/dpkg/lock: waiting "),
@@ -182,7 +203,12 @@ fn journal() {
 fn hostile() {
     let machine = machine(System::Debian);
     let before = machine.snapshot();
-    let ran = beside(&machine, "/var/lib/apt/lists/lock 600 65534", 300).expect(1);
+    let ran = beside(
+        &machine,
+        (System::Debian, "/var/lib/apt/lists/lock 600 65534"),
+        300,
+    )
+    .expect(1);
     let last = ran.last();
     assert!(
         last.starts_with("otherpkgs: waiting for other package managers: unattended-upgrade (process ")

@@ -300,7 +300,7 @@ fn a_daemon_at_work_is_waited_for_and_one_that_ended_is_not() {
     );
     let wait = || {
         let mut said = Vec::new();
-        let waited = persist::wait_for_networkd(host.root(), "eth0", &mut |text| {
+        let waited = persist::wait_for_daemons(host.root(), "eth0", &mut |text| {
             said.push(text.to_owned());
             host.write(notes, "ADMIN_STATE=configured\n");
         });

@@ -2,7 +2,7 @@
 //!
 //! `handover`: clients and daemons that run go on with the lease they have. `boot`: the golden files
 //! are brought up by networkd, netplan, ifupdown, NetworkManager and network-scripts. `back`: the
-//! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `lasting`: a lease goes on. `foreign`: what is not the host's own is left alone. `disk`: an `/etc` that cannot be written is left as it was. A
+//! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `lasting`: a lease goes on. `activating`: a daemon is still at work. `foreign`: what is not the host's own is left alone. `disk`: an `/etc` that cannot be written is left as it was. A
 //! trial runs in a network, mount and process namespace and ends with
 //! it; one that lacks root or a program is ignored and says so.
 #![allow(
@@ -11,6 +11,7 @@
     reason = "a test may panic, its processes end with its namespaces"
 )]
 
+mod activating;
 mod back;
 mod boot;
 mod daemons;
@@ -54,6 +55,7 @@ impl Inside {
 fn main() {
     let arguments = Arguments::from_args();
     let all: Vec<Inside> = [
+        activating::trials(),
         handover::trials(),
         boot::trials(),
         disk::trials(),

@@ -9,6 +9,7 @@ mod perform;
 mod raw;
 mod receivers;
 mod switch;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -165,24 +166,6 @@ impl HostKernel {
         };
         let links = messages.into_iter().map(link).collect();
         Ok((links, names, obstacles))
-    }
-
-    /// Names the kinds of queueing that somebody gave a device (tc(8)).
-    ///
-    /// # Errors
-    /// When the kernel refuses to answer.
-    pub(super) fn shapers(&self, index: u32) -> io::Result<Vec<String>> {
-        const BY_ITSELF: [&str; 5] = ["noqueue", "mq", "pfifo_fast", "fq_codel", "fq"];
-        let mut kinds = Vec::new();
-        for body in self.netlink.dump(libc::RTM_GETQDISC, vec![0; 20])? {
-            let Some((of, kind)) = message::decode_queueing(&body)? else {
-                continue;
-            };
-            if of == index && !BY_ITSELF.contains(&kind.as_str()) && !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-        Ok(kinds)
     }
 
     /// Asks the kernel to find out, from now, whether a neighbour answers.

@@ -223,8 +223,8 @@ impl Planner<'_> {
         self.plan.steps.iter().filter_map(added).collect()
     }
 
-    /// Programs may join a group again where packets come in then, or may not.
-    fn note_groups(&mut self) {
+    /// Programs may join a group again where packets come in then, or may not; and who waits for an echo waits in vain.
+    fn note_receivers(&mut self) {
         let (nic, bridge) = (&self.nic.name, &self.uplink.bridge);
         // an address may join a group (`autojoin`), and takes it along
         let is_address = |group: &IpAddr| self.nic.addresses.iter().any(|one| one.ip == *group);
@@ -233,6 +233,9 @@ impl Planner<'_> {
             PortObstacle::Group { group } if !is_address(group) => Some(format!(
                 "a program joined the group {group} on {nic} and receives nothing of it there any more: have it join on \
                  {bridge}"
+            )),
+            PortObstacle::Echo { program } => Some(format!(
+                "{program} asks by ICMP on {nic} alone and receives no answer there any more: have it ask on {bridge}"
             )),
             _ => None,
         });
@@ -255,7 +258,7 @@ impl Planner<'_> {
             Some(wiring) => self.connect(&wiring),
             None if connected => {}
             None => {
-                self.note_groups();
+                self.note_receivers();
                 self.add(Step::Enslave {
                     port: self.uplink.nic.clone(),
                     bridge: self.uplink.bridge.clone(),

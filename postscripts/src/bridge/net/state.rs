@@ -72,6 +72,8 @@ pub enum PortObstacle {
     Frames { ether_type: u16 },
     /// A group that a program joined here.
     Group { group: IpAddr },
+    /// A program that asks for echoes by this device alone, in words.
+    Echo { program: String },
 }
 
 /// The protocol of a socket; prints as `TCP`.

@@ -7,8 +7,6 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -16,7 +14,7 @@ use super::backend::Backend;
 use super::ini::Ini;
 use super::model::DesiredBridge;
 use super::sources::Sources;
-use super::{ifcfg, ifupdown, netplan, networkmanager, wicked};
+use super::{at_work, ifcfg, ifupdown, netplan, networkmanager, wicked};
 use crate::files::{self, under_root};
 use crate::owner::{self, HostProgram, RootOnlyDirectory};
 
@@ -87,7 +85,7 @@ pub(super) fn manager(root: &Path, nic: &str) -> Result<Option<&'static str>> {
     Ok(
         if host.runs(NETWORKD) && network_file(root, index)?.is_some() {
             Some(NETWORKD)
-        } else if host.runs(NETWORK_MANAGER) && matches!(host.device(), Some((true, _))) {
+        } else if host.runs(NETWORK_MANAGER) && matches!(host.noted(), Some((true, _))) {
             Some(NETWORK_MANAGER)
         } else if host.wicked()?.is_ok() {
             Some("wicked")
@@ -97,23 +95,15 @@ pub(super) fn manager(root: &Path, nic: &str) -> Result<Option<&'static str>> {
     )
 }
 
-const NETWORKD: &str = "systemd-networkd";
+pub(super) const NETWORKD: &str = "systemd-networkd";
 
 /// What networkd notes of each device.
-const LINKS: &str = "/run/systemd/netif/links";
-/// Its notes of a device that it has not done with.
-const AT_WORK: [&str; 3] = [
-    "ADMIN_STATE=pending",
-    "ADMIN_STATE=initialized",
-    "ADMIN_STATE=configuring",
-];
-/// How long that may take.
-const NETWORKD_TIMEOUT: Duration = Duration::from_secs(10);
-const NETWORK_MANAGER: &str = "NetworkManager";
+pub(super) const LINKS: &str = "/run/systemd/netif/links";
+pub(super) const NETWORK_MANAGER: &str = "NetworkManager";
 const WICKED: &str = "wickedd";
 
 /// The daemons among those that run, root's or the user's whom root gave the state of networkd to.
-fn daemons(root: &Path) -> Result<Vec<String>> {
+pub(super) fn daemons(root: &Path) -> Result<Vec<String>> {
     let names = [NETWORKD, NETWORK_MANAGER, WICKED].into_iter();
     let programs: Vec<_> = names
         .flat_map(|name| HostProgram::all(root, name))
@@ -138,7 +128,7 @@ fn daemons(root: &Path) -> Result<Vec<String>> {
 /// When what is configured cannot be read.
 pub fn is_networkmanagers(root: &Path, nic: &str) -> Result<bool> {
     let host = HostConfiguration::look(root, nic)?;
-    Ok(host.runs(NETWORK_MANAGER) && host.device().is_some_and(|(managed, _)| managed))
+    Ok(host.runs(NETWORK_MANAGER) && host.noted().is_some_and(|(managed, _)| managed))
 }
 
 impl<'a> HostConfiguration<'a> {
@@ -215,8 +205,16 @@ impl<'a> HostConfiguration<'a> {
         })
     }
 
-    /// What NetworkManager notes of the device: whether it manages it, and by which profile.
+    /// Whether NetworkManager manages the device, and by which profile. It notes a profile once that is activated, and
+    /// until then the one before.
     fn device(&self) -> Option<(bool, Option<String>)> {
+        let (managed, noted) = self.noted()?;
+        let runs = managed && self.runs(NETWORK_MANAGER);
+        let activating = runs.then(|| at_work::activating(self.root, self.nic));
+        Some((managed, activating.flatten().or(noted)))
+    }
+
+    fn noted(&self) -> Option<(bool, Option<String>)> {
         let path = format!("/run/NetworkManager/devices/{}", self.index.as_deref()?);
         let ini = Ini::parse(&files::read(&under_root(self.root, Path::new(&path))).ok()??);
         let managed = ini.value("device", "managed") == Some("true");
@@ -260,47 +258,6 @@ impl<'a> HostConfiguration<'a> {
             None => Err("no file names it".to_owned()),
         })
     }
-}
-
-/// Waits while networkd is at work on a NIC: early in a boot it waits for udev first (`LINK_STATE_PENDING`,
-/// src/network/networkd-link.h of systemd), and a network that is read then is not the one that it makes. Where no DHCP
-/// server answers it never ends, so that the wait does, and `progress` gets both.
-///
-/// # Errors
-/// When its notes, or what runs, cannot be read.
-pub fn wait_for_networkd(root: &Path, nic: &str, progress: &mut dyn FnMut(&str)) -> Result<()> {
-    let read = |path: &Path| files::read(&under_root(root, path));
-    let class = Path::new("/sys/class/net").join(nic).join("ifindex");
-    let Some(index) = read(&class)? else {
-        return Ok(());
-    };
-    let notes = Path::new(LINKS).join(index.trim());
-    let is_at_work = || -> Result<bool> {
-        let text = read(&notes)?.unwrap_or_default();
-        Ok(text.lines().any(|line| AT_WORK.contains(&line)))
-    };
-    // one that ended leaves its notes
-    if !is_at_work()? || !daemons(root)?.iter().any(|name| name == NETWORKD) {
-        return Ok(());
-    }
-    let seconds = NETWORKD_TIMEOUT.as_secs();
-    let by = network_file(root, index.trim())?;
-    let by = by.map(|file| format!(" by {}", file.display()));
-    let by = by.unwrap_or_default();
-    progress(&format!(
-        "{NETWORKD} is configuring {nic}{by}: waiting for at most {seconds} s until it has its addresses"
-    ));
-    let end = Instant::now() + NETWORKD_TIMEOUT;
-    while Instant::now() < end {
-        sleep(Duration::from_millis(50));
-        if !is_at_work()? {
-            return Ok(());
-        }
-    }
-    progress(&format!(
-        "{NETWORKD} is still configuring {nic}{by} (does a DHCP server answer?): going on with the network as it is"
-    ));
-    Ok(())
 }
 
 /// The file that networkd reports to configure a device by, if it does.

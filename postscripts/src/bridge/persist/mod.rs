@@ -11,6 +11,7 @@
 //! It never makes up a configuration from the live state, never turns DHCP into static, never drops
 //! a key it does not know, and never runs a shell.
 
+mod at_work;
 mod backend;
 mod command;
 mod detect;
@@ -48,7 +49,8 @@ use definitions::IfName;
 use ipnetwork::IpNetwork;
 
 pub use crate::files::{Access, FileChange};
-pub use detect::{is_networkmanagers, wait_for_networkd};
+pub use at_work::wait_for_daemons;
+pub use detect::is_networkmanagers;
 pub use running::{Running, plan_running};
 
 use crate::bridge::net::{NetState, SwitchWiring};

@@ -14,6 +14,7 @@ mod search;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod translation;
 mod xtables;
 
@@ -21,7 +22,7 @@ use std::io;
 use std::path::Path;
 
 use nix::libc;
-use nix::net::if_::if_nametoindex;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 
 use super::kernel::HostKernel;
 use super::{NetState, Uplink, rules_file};
@@ -141,6 +142,13 @@ pub fn survey(
             }
         }
     }
+    let name = |index| {
+        if_indextoname(index).map_or_else(
+            |_| index.to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    };
+    traffic::look_through(&kernel.filters()?, &moves, name, &mut survey);
     for one in &moves {
         let kinds = kernel.shapers(one.nic_index)?;
         if !kinds.is_empty() {

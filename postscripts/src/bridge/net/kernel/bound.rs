@@ -1,4 +1,4 @@
-//! What is bound to a device by its number: address labels, endpoints of MPTCP, IPsec.
+//! What is bound to a device: address labels, endpoints of MPTCP, daemons of IPVS, IPsec.
 
 use std::io;
 
@@ -7,7 +7,8 @@ use nix::libc;
 use super::HostKernel;
 use crate::bridge::net::message;
 use crate::netlink::uapi::{
-    GENL_ID_CTRL, MPTCP_PM_CMD_GET_ADDR, MPTCP_PM_NAME, XFRM_MSG_GETPOLICY, XFRM_MSG_GETSA,
+    GENL_ID_CTRL, IPVS_CMD_GET_DAEMON, IPVS_GENL_NAME, MPTCP_PM_CMD_GET_ADDR, MPTCP_PM_NAME,
+    XFRM_MSG_GETPOLICY, XFRM_MSG_GETSA,
 };
 use crate::netlink::{AF_INET6, Connection};
 
@@ -28,22 +29,34 @@ impl HostKernel {
     }
 }
 
-/// Addresses of this host that connections of MPTCP use. A kernel without has no such family, and only root may ask.
+/// Addresses of this host that connections of MPTCP use.
 pub(super) fn mptcp_endpoints() -> io::Result<Vec<(u32, String)>> {
-    let Ok(netlink) = Connection::generic() else {
-        return Ok(Vec::new());
-    };
-    let request = message::encode_family_request(MPTCP_PM_NAME);
-    let answers = netlink.ask(GENL_ID_CTRL, request).unwrap_or_default();
-    let Some(family) = answers.iter().find_map(|body| message::decode_family(body)) else {
-        return Ok(Vec::new());
-    };
-    let request = vec![MPTCP_PM_CMD_GET_ADDR, 1, 0, 0];
     let mut found = Vec::new();
-    for body in netlink.dump(family, request).unwrap_or_default() {
+    for body in family_dump(MPTCP_PM_NAME, MPTCP_PM_CMD_GET_ADDR) {
         found.extend(message::decode_endpoint(&body)?);
     }
     Ok(found)
+}
+
+/// Daemons of IPVS, each with the name of its device: they send from its addresses, and join a group there.
+pub(super) fn ipvs_daemons() -> io::Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for body in family_dump(IPVS_GENL_NAME, IPVS_CMD_GET_DAEMON) {
+        found.extend(message::decode_ipvs_daemon(&body)?);
+    }
+    Ok(found)
+}
+
+/// What a family of generic netlink has. A kernel without it has no such family, and only root may ask.
+fn family_dump(name: &str, command: u8) -> Vec<Vec<u8>> {
+    let ask = || -> io::Result<Vec<Vec<u8>>> {
+        let netlink = Connection::generic()?;
+        let answers = netlink.ask(GENL_ID_CTRL, message::encode_family_request(name))?;
+        let family = answers.iter().find_map(|body| message::decode_family(body));
+        let family = family.ok_or(io::ErrorKind::NotFound)?;
+        netlink.dump(family, vec![command, 1, 0, 0])
+    };
+    ask().unwrap_or_default()
 }
 
 /// Policies and associations of IPsec. A kernel without has no such protocol, and only root may ask.

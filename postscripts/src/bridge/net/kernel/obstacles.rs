@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::HostKernel;
-use super::bound::mptcp_endpoints;
+use super::bound::{ipvs_daemons, mptcp_endpoints};
 use super::raw::raw_sockets;
 use super::receivers::receivers;
 use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
@@ -109,6 +109,9 @@ impl HostKernel {
         }
         for (index, what) in mptcp_endpoints()? {
             add(names.name(index), PortObstacle::MptcpEndpoint { what });
+        }
+        for (nic, what) in ipvs_daemons()? {
+            add(Some(&nic), PortObstacle::Bound { what });
         }
         for (index, name, kind) in self.uppers_elsewhere()? {
             let elsewhere = true;

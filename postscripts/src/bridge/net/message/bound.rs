@@ -6,12 +6,13 @@ use std::net::IpAddr;
 
 use crate::netlink::AF_INET6;
 use crate::netlink::attribute::{
-    MessageBuilder, attributes, ip, number, short, split, take, take_ip, take_number,
+    MessageBuilder, attributes, ip, number, short, split, take, take_ip, take_number, take_text,
 };
 use crate::netlink::uapi::{
     CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, IFAL_ADDRESS, IFAL_LABEL,
-    MPTCP_PM_ADDR_ATTR_ADDR4, MPTCP_PM_ADDR_ATTR_ADDR6, MPTCP_PM_ADDR_ATTR_ID,
-    MPTCP_PM_ADDR_ATTR_IF_IDX, MPTCP_PM_ATTR_ADDR, XFRMA_OFFLOAD_DEV,
+    IPVS_CMD_ATTR_DAEMON, IPVS_DAEMON_ATTR_MCAST_IFN, IPVS_DAEMON_ATTR_STATE,
+    IPVS_DAEMON_ATTR_SYNC_ID, MPTCP_PM_ADDR_ATTR_ADDR4, MPTCP_PM_ADDR_ATTR_ADDR6,
+    MPTCP_PM_ADDR_ATTR_ID, MPTCP_PM_ADDR_ATTR_IF_IDX, MPTCP_PM_ATTR_ADDR, XFRMA_OFFLOAD_DEV,
 };
 
 /// `sizeof(struct xfrm_usersa_info)`, which attributes follow.
@@ -61,6 +62,27 @@ pub(crate) fn decode_endpoint(bytes: &[u8]) -> io::Result<Option<(u32, String)>>
     Ok(address
         .zip(device)
         .map(|(ip, device)| (device, format!("the MPTCP endpoint {ip} (id {id})"))))
+}
+
+/// Reads a daemon of IPVS that passes connections on to other hosts (`ipvsadm --start-daemon`): the name of its device.
+pub(crate) fn decode_ipvs_daemon(bytes: &[u8]) -> io::Result<Option<(String, String)>> {
+    let (_, mut rest) = split::<4>(bytes)?;
+    let Some(nested) = take(&mut rest, IPVS_CMD_ATTR_DAEMON) else {
+        return Ok(None);
+    };
+    let mut parts = attributes(&nested)?;
+    let role = match take_number(&mut parts, IPVS_DAEMON_ATTR_STATE) {
+        Some(1) => "master",
+        _ => "backup",
+    };
+    let id = take_number(&mut parts, IPVS_DAEMON_ATTR_SYNC_ID).unwrap_or_default();
+    let device = take_text(&mut parts, IPVS_DAEMON_ATTR_MCAST_IFN);
+    Ok(device.map(|device| {
+        (
+            device,
+            format!("the {role} sync daemon of IPVS (syncid {id})"),
+        )
+    }))
 }
 
 /// Reads an `XFRM_MSG_NEWPOLICY`, which begins with its selector.
@@ -126,6 +148,24 @@ mod tests {
         let what = "the MPTCP endpoint 10.0.0.5 (id 3)".to_owned();
         assert_eq!(endpoint(Some(7)), Some((7, what)));
         assert_eq!(endpoint(None), None);
+    }
+
+    #[test]
+    fn a_sync_daemon_is_read_with_the_name_of_its_device() {
+        let daemon = |state: u32| {
+            let parts = MessageBuilder::default()
+                .number(IPVS_DAEMON_ATTR_STATE, state)
+                .text(IPVS_DAEMON_ATTR_MCAST_IFN, "eth0")
+                .number(IPVS_DAEMON_ATTR_SYNC_ID, 7);
+            let message = MessageBuilder::new(&[9, 1, 0, 0])
+                .attribute(IPVS_CMD_ATTR_DAEMON, &parts.into_bytes());
+            decode_ipvs_daemon(&message.into_bytes()).unwrap()
+        };
+        for (state, role) in [(1, "master"), (2, "backup")] {
+            let what = format!("the {role} sync daemon of IPVS (syncid 7)");
+            assert_eq!(daemon(state), Some(("eth0".to_owned(), what)));
+        }
+        assert_eq!(decode_ipvs_daemon(&[9, 1, 0, 0]).unwrap(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod address;
 mod bound;
+mod filter;
 mod link;
 mod neighbour;
 mod nexthop;
@@ -20,15 +21,16 @@ use std::collections::BTreeMap;
 pub(crate) use address::{decode_address, encode_address};
 pub(crate) use bound::{
     decode_address_label, decode_endpoint, decode_family, decode_ipsec_association,
-    decode_ipsec_policy, encode_family_request,
+    decode_ipsec_policy, decode_ipvs_daemon, encode_family_request,
 };
+pub(crate) use filter::{FilterDevice, TrafficFilter, decode_filter, encode_filter_request};
 pub(crate) use link::{
     LinkChange, LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
     encode_link_change, encode_link_name, encode_links_of_namespace, encode_token,
 };
 pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
 pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
-pub(crate) use queueing::decode_queueing;
+pub(crate) use queueing::{Queueing, decode_queueing};
 pub(crate) use route::{decode_routes, encode_route};
 pub(crate) use rule::{decode_rule, encode_rule};
 pub(crate) use socket::{BoundSocket, decode_socket, encode_socket_request};

@@ -254,12 +254,12 @@ fn unhindered(state: &NetState, nic: &str, bridge: &str) -> Result<(), PlanRefus
     Ok(())
 }
 
-/// What an obstacle is a reason for; a group that somebody joined is worth a note.
+/// What an obstacle is a reason for; a group that somebody joined, and who asks for echoes, are worth a note.
 fn refusal(obstacle: &PortObstacle, nic: &str, bridge: &str) -> Option<PlanRefusal> {
     let (nic, bridge) = (nic.to_owned(), bridge.to_owned());
     let described = |kind: &str| describe(&LinkKind::Other(kind.to_owned()));
     Some(match obstacle {
-        PortObstacle::Group { .. } => return None,
+        PortObstacle::Group { .. } | PortObstacle::Echo { .. } => return None,
         PortObstacle::NoArp => PlanRefusal::NoArp { nic, bridge },
         PortObstacle::Frames { ether_type } => PlanRefusal::Frames {
             nic,

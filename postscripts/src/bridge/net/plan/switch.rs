@@ -93,7 +93,7 @@ impl<'a> Planner<'a> {
             });
         }
         if !has_nic {
-            self.note_groups();
+            self.note_receivers();
             self.add(add_port(self.uplink.nic.clone()));
         }
         let ovs = self.state.open_vswitch.as_ref();
