@@ -34,6 +34,8 @@ pub(crate) struct DiscImport<'a> {
     about: toml::Table,
     /// What is said of its image as a whole.
     image_digests: Option<ImageDigests>,
+    /// What is said of how they were found.
+    digest_notes: Vec<String>,
     /// The copy that is planned; none of a disc that is in the tree already.
     pending: Option<PendingCopy<'a>>,
 }
@@ -88,12 +90,12 @@ impl<'a> DiscImport<'a> {
         progress::step(&format!("{} is {}", disc.path().display(), disc.release()));
         let keys = config.keyrings.of(disc.identity.distro.family())?;
         let digest_options = config.digest_options();
-        let image_digests = match disc.medium.image() {
+        let (image_digests, digest_notes) = match disc.medium.image() {
             Some(_) => ImageDigests::find(disc.path(), digest_options, &keys, config.unverified())?,
             None if digest_options.is_given() => bail!(
                 "it is a directory, and --sums and --sha256 are of images: give the image itself"
             ),
-            None => None,
+            None => (None, Vec::new()),
         };
         let mut import = Self {
             label: disc.label(),
@@ -103,6 +105,7 @@ impl<'a> DiscImport<'a> {
             disc,
             config,
             image_digests,
+            digest_notes,
             pending: None,
         };
         let tree = PublishedTree::load_target(&import.target)?;
@@ -283,11 +286,7 @@ impl<'a> DiscImport<'a> {
     /// Returns what the user should know besides.
     fn notes(&self, action: ImportAction) -> Vec<String> {
         let mut notes = left_out(self.disc.medium.left_out());
-        notes.extend(
-            self.image_digests
-                .iter()
-                .flat_map(|image_digests| image_digests.notes.clone()),
-        );
+        notes.extend_from_slice(&self.digest_notes);
         if let Some(pending) = &self.pending {
             notes.extend_from_slice(pending.checksums.notes());
             if !pending.trust.is_vouched() {

@@ -350,7 +350,7 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
              the template, or set the node's disk"
         )));
     }
-    let (text, cleaned) = library::disk::load(Path::new(file)).map_err(|problem| Problem {
+    let (text, note) = library::load(Path::new(file)).map_err(|problem| Problem {
         message: format!(
             "{}, as the partitionfile of the osimage {name}",
             problem.message
@@ -363,7 +363,7 @@ fn layout(definition: &OsImage) -> Result<Option<(String, Option<Problem>)>, Pro
              osimage {name} partitionfile=)"
         )));
     }
-    Ok(Some((text, cleaned.then(|| library::cleaned(file)))))
+    Ok(Some((text, note)))
 }
 
 /// Compiles the templates of an osimage, says which makes which file, and what a person should know of them.
@@ -376,13 +376,13 @@ fn templates(
     let main = files.iter().any(|file| file.main);
     let main = main.then(|| main_template(definition, basics, library));
     let main = main.transpose().map_err(|problem| vec![problem])?;
-    let mut notes: Vec<_> = main.iter().filter_map(Asset::note).collect();
+    let mut notes: Vec<_> = main.iter().filter_map(|asset| asset.note.clone()).collect();
     let mut sources: Vec<_> = library
         .embedded(AssetKind::Template)
         .map(|(name, text)| TemplateSource::built_in(below(name), text))
         .collect();
     for (name, asset) in library.custom(AssetKind::Template)? {
-        notes.extend(asset.note());
+        notes.extend(asset.note.clone());
         sources.push(source(below(&name).to_owned(), asset));
     }
     let main_name = main.map_or(String::new(), |main| match main.origin {

@@ -21,6 +21,7 @@ use crate::context::{
 };
 use crate::environment;
 use crate::image::ResolvedImage;
+use crate::installer::InstallerKind;
 use crate::node_archive::NodeArchive;
 use crate::pkglist::PkgList;
 use crate::problem::{Problem, ProblemCollector};
@@ -114,6 +115,7 @@ impl NodeRenderer<'_> {
             .one(self.addresses.server(node, self.site))
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let facts = collector.all(self.addresses.facts(node, self.site, address));
+        collector.one(check_reach(node, image.installer, address));
         let disk = collector.one(disk(node, image));
         collector.one(check_architecture(node, image));
         let kernel = collector.one(kernel(node, image));
@@ -264,6 +266,7 @@ impl NodeRenderer<'_> {
             tree_directory: self.installdir.path().join(tree).display().to_string(),
             mirror: self.site.ubuntu_apt_mirror.clone(),
             timeservers: timeservers(self.site, address),
+            dhcp: if address.is_ipv6() { "dhcp6" } else { "dhcp" },
             host,
             url,
         }
@@ -280,6 +283,19 @@ impl NodeRenderer<'_> {
                 .unwrap_or_else(|| "Etc/UTC".to_owned()),
         }
     }
+}
+
+/// Refuses an installer that does not reach its server: casper configures the network and mounts over NFS with programs that
+/// know IPv4 alone (ipconfig and nfsmount of klibc).
+fn check_reach(node: &Node, installer: InstallerKind, server: IpAddr) -> Result<(), Problem> {
+    if installer != InstallerKind::Autoinstall || server.is_ipv4() {
+        return Ok(());
+    }
+    Err(Problem::new(format!(
+        "{}: its server has the address {server}, and Ubuntu's live installer reaches none of IPv6: set the node's xcatmaster \
+         to an address of IPv4",
+        node.name
+    )))
 }
 
 /// Returns the repositories as a node reaches them: what lies below the install directory is served.
@@ -442,4 +458,34 @@ fn parse_environment(pairs: &[String]) -> BTreeMap<String, String> {
     pairs
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ubuntus_live_installer_is_refused_where_its_server_has_an_address_of_ipv6() {
+        let node = Node {
+            name: "host01".to_owned(),
+            ..Node::default()
+        };
+        let reach = |installer, server: &str| {
+            let problem = check_reach(&node, installer, server.parse().unwrap()).err();
+            problem.map(|problem| problem.to_string())
+        };
+        let refusal = "host01: its server has the address fd00:1::1, and Ubuntu's live installer reaches none of IPv6: set \
+                       the node's xcatmaster to an address of IPv4";
+        for (installer, server, expected) in [
+            (InstallerKind::Autoinstall, "fd00:1::1", Some(refusal)),
+            (InstallerKind::Autoinstall, "10.1.0.1", None),
+            (InstallerKind::Kickstart, "fd00:1::1", None),
+        ] {
+            assert_eq!(
+                reach(installer, server).as_deref(),
+                expected,
+                "{installer:?}"
+            );
+        }
+    }
 }

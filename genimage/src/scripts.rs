@@ -145,7 +145,7 @@ fn read(directory: &Path, name: &str) -> io::Result<ProgramDigest> {
 
 /// Says what keeps a script from being run as it was saved: the kernel takes a carriage return for a part of the
 /// interpreter's name, and a byte order mark for the beginning of no script at all.
-fn foreign_text(bytes: &[u8]) -> Option<String> {
+pub(crate) fn foreign_text(bytes: &[u8]) -> Option<String> {
     let body = bytes.strip_prefix("\u{feff}".as_bytes());
     if !body.unwrap_or(bytes).starts_with(b"#!") {
         return None;

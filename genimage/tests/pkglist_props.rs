@@ -21,7 +21,7 @@ fn parse(text: &str, family: DistroFamily, origin: PackageOrigin) -> Result<PkgL
     let file = Asset {
         origin: AssetOrigin::Embedded("a"),
         text: text.to_owned(),
-        cleaned: false,
+        note: None,
     };
     PkgList::parse(&[file], &rules, &|_, _| Ok(None))
 }

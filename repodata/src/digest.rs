@@ -19,6 +19,8 @@ pub enum Algorithm {
     Sha1,
     /// 256 bits.
     Sha256,
+    /// 384 bits.
+    Sha384,
     /// 512 bits.
     Sha512,
 }
@@ -39,12 +41,24 @@ enum HashState {
     Md5(md5::Md5),
     Sha1(sha1::Sha1),
     Sha256(sha2::Sha256),
+    Sha384(sha2::Sha384),
     Sha512(sha2::Sha512),
 }
 
 impl Algorithm {
     /// Every algorithm, weakest first.
-    pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
+    pub const ALL: [Self; 5] = [
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+    ];
+
+    /// Whether a digest of it can vouch for a file: MD5 and SHA-1 can be forged.
+    pub fn is_strong(self) -> bool {
+        self >= Self::Sha256
+    }
 
     /// Returns how many bytes its digests have.
     pub fn digest_len(self) -> usize {
@@ -52,6 +66,7 @@ impl Algorithm {
             Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha384 => 48,
             Self::Sha512 => 64,
         }
     }
@@ -62,6 +77,7 @@ impl Algorithm {
             Self::Md5 => "md5",
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
         }
     }
@@ -74,6 +90,7 @@ impl fmt::Display for Algorithm {
             Self::Md5 => "MD5",
             Self::Sha1 => "SHA-1",
             Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
             Self::Sha512 => "SHA-512",
         })
     }
@@ -155,8 +172,9 @@ impl Digest {
         match self.algorithm {
             Algorithm::Md5 => 0,
             Algorithm::Sha1 => 1,
-            Algorithm::Sha512 => 2,
-            Algorithm::Sha256 => 3,
+            Algorithm::Sha384 => 2,
+            Algorithm::Sha512 => 3,
+            Algorithm::Sha256 => 4,
         }
     }
 
@@ -186,6 +204,7 @@ impl Hasher {
             Algorithm::Md5 => HashState::Md5(md5::Md5::new()),
             Algorithm::Sha1 => HashState::Sha1(sha1::Sha1::new()),
             Algorithm::Sha256 => HashState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha384 => HashState::Sha384(sha2::Sha384::new()),
             Algorithm::Sha512 => HashState::Sha512(sha2::Sha512::new()),
         })
     }
@@ -196,6 +215,7 @@ impl Hasher {
             HashState::Md5(state) => state.update(bytes),
             HashState::Sha1(state) => state.update(bytes),
             HashState::Sha256(state) => state.update(bytes),
+            HashState::Sha384(state) => state.update(bytes),
             HashState::Sha512(state) => state.update(bytes),
         }
     }
@@ -206,6 +226,7 @@ impl Hasher {
             HashState::Md5(state) => Digest::new(Algorithm::Md5, &state.finalize()),
             HashState::Sha1(state) => Digest::new(Algorithm::Sha1, &state.finalize()),
             HashState::Sha256(state) => Digest::new(Algorithm::Sha256, &state.finalize()),
+            HashState::Sha384(state) => Digest::new(Algorithm::Sha384, &state.finalize()),
             HashState::Sha512(state) => Digest::new(Algorithm::Sha512, &state.finalize()),
         }
     }
@@ -225,6 +246,11 @@ mod tests {
             (
                 Algorithm::Sha256,
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                Algorithm::Sha384,
+                "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed\
+                 8086072ba1e7cc2358baeca134c825a7",
             ),
             (
                 Algorithm::Sha512,
@@ -268,7 +294,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_prints_parses_to_itself(which in 0usize..4, bytes: Vec<u8>) {
+        fn what_prints_parses_to_itself(which in 0usize..5, bytes: Vec<u8>) {
             let digest = Digest::of(Algorithm::ALL[which], &bytes);
             prop_assert_eq!(Digest::parse(digest.algorithm(), &digest.to_string()).unwrap(), digest);
         }

@@ -17,6 +17,11 @@ use crate::ssh;
 /// The exit code of ssh itself, for every failure of the connection: ssh(1).
 const SSH_FAILED: i32 = 255;
 
+/// How many characters of a line a reason quotes.
+const MAX_EXCERPT: usize = 300;
+/// How the line begins that sudo prints after its reason.
+const SUDO_REPORTED: &str = "This incident ";
+
 /// The state of the protocol with one node.
 #[derive(Debug, Default)]
 pub(crate) struct Protocol {
@@ -163,7 +168,7 @@ impl Protocol {
             (_, _, Some(code)) => NodeStatus::Failed {
                 code: exit_code(code).max(1),
                 reason: match self.last_held() {
-                    Some(last) => format!("nothing was run: {last}"),
+                    Some(last) => format!("nothing was run: {last}{}", advice(&last)),
                     None => format!(
                         "nothing was run: its login shell ended with {code} and printed nothing"
                     ),
@@ -178,9 +183,16 @@ impl Protocol {
         }
     }
 
-    /// Returns the last line that was held back.
-    fn last_held(&self) -> Option<&str> {
-        self.held.iter().rev().find(|line| !line.trim().is_empty())
+    /// Returns the last line that was held back and says something, as much of it as one line of a report has room for.
+    fn last_held(&self) -> Option<String> {
+        let says = |line: &&str| !line.trim().is_empty() && !line.starts_with(SUDO_REPORTED);
+        let line = self.held.iter().rev().find(says)?;
+        let mut rest = line.chars();
+        let mut shown: String = rest.by_ref().take(MAX_EXCERPT).collect();
+        if rest.next().is_some() {
+            shown.push('…');
+        }
+        Some(shown)
     }
 
     /// Returns the error of a `firstboot` that ran nothing.
@@ -254,6 +266,23 @@ fn by_results(results: &Results) -> NodeStatus {
 /// Returns an exit code as a byte.
 fn exit_code(code: i32) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+/// Returns what to do where sudo refused, by its messages: sudo(8) of Todd Miller, and sudo-rs.
+fn advice(message: &str) -> &'static str {
+    let refuses = message.starts_with("sudo: ")
+        || [
+            " is not in the sudoers file",
+            " is not allowed to ",
+            "you must have a tty",
+        ]
+        .iter()
+        .any(|words| message.contains(words));
+    if refuses {
+        ": log in as root, or give the account sudo without a password"
+    } else {
+        ""
+    }
 }
 
 #[cfg(test)]

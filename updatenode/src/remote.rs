@@ -14,7 +14,11 @@ use definitions::{ProgramDigest, Runlist, ScriptLine};
 use crate::markers::SessionMarkers;
 
 /// Becomes root: an ssh configuration may name another user.
-const AS_ROOT: &str = r#"if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi"#;
+const AS_ROOT: &str = concat!(
+    r#"if [ "$(id -u)" = 0 ]; then exec "$@"; elif command -v sudo >/dev/null; then exec sudo -n -- "$@"; fi; "#,
+    r#"echo "the account $(id -un) is not root there, and there is no sudo: log in as root, or give it sudo "#,
+    r#"without a password" >&2; exit 1"#
+);
 
 /// Prints which script the status of `firstboot` says is running: `sed` finds the `"line"` before the `"state"` that is
 /// `"running"`.

@@ -128,7 +128,9 @@ pub(crate) fn reason(messages: &[&str]) -> String {
         .find(|line| !line.is_empty());
     let last = last.unwrap_or("ssh printed nothing");
     let last = last.strip_prefix("ssh: ").unwrap_or(last);
-    if last.contains("Permission denied") {
+    if last.starts_with("channel ") && last.contains("open failed") {
+        format!("its sshd refuses a session ({last}): see MaxSessions and the log of sshd there")
+    } else if last.contains("Permission denied") {
         format!("it accepts none of this user's ssh keys ({last})")
     } else {
         last.to_owned()
@@ -196,6 +198,11 @@ mod tests {
                 "Warning: something\nssh: connect to host 10.0.0.5 port 22: No route to host\n\n"
                     .to_owned(),
                 "connect to host 10.0.0.5 port 22: No route to host",
+            ),
+            (
+                "channel 0: open failed: administratively prohibited: open failed\n".to_owned(),
+                "its sshd refuses a session (channel 0: open failed: administratively prohibited: open failed): see \
+                 MaxSessions and the log of sshd there",
             ),
             (String::new(), "ssh printed nothing"),
         ] {

@@ -4,7 +4,7 @@
 //! the image is compared with while it is copied. Without a list that is given, the usual ones are looked for
 //! beside the image: `SHA256SUMS` with `.sign` or `.gpg` beside it (Debian, Ubuntu), `CHECKSUM` with the
 //! signature in it (Fedora, AlmaLinux, Oracle), `IMAGE.sha256` (SUSE). A list that nobody signed finds
-//! damage and vouches for nothing. The forms of lines are those of [`sums`](super::sums).
+//! damage and vouches for nothing; MD5 and SHA-1 are not read, as they can be forged. The forms of lines are those of [`sums`](super::sums).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -22,8 +22,7 @@ use crate::digest::{Digest, Hasher};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageDigests {
     known: Vec<ImageDigest>,
-    /// What the user should know of how these were found.
-    pub notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +59,8 @@ impl DigestOptions<'_> {
 }
 
 impl ImageDigests {
-    /// Finds what is said of the image at `path`; nothing when nothing is.
+    /// Finds what is said of the image at `path`, nothing when nothing is, and what the user should know of how it was
+    /// found or why it was not.
     ///
     /// # Errors
     /// When a list that was given says nothing of the image, or when a signature is not of its list, or does
@@ -70,7 +70,7 @@ impl ImageDigests {
         options: DigestOptions<'_>,
         keys: &Keys,
         unverified: UnverifiedPolicy,
-    ) -> Result<Option<Self>> {
+    ) -> Result<(Option<Self>, Vec<String>)> {
         let mut digests = Self {
             known: Vec::new(),
             notes: Vec::new(),
@@ -84,29 +84,52 @@ impl ImageDigests {
             Some(list) => {
                 let list = image_lists::without_signature(list);
                 let found = digests.read_list(&list, &names, keys, unverified)?;
+                let why = || {
+                    image_lists::why_none_counts(&list, &names)
+                        .unwrap_or_else(|| format!("has no digest of {}", names.join(" or ")))
+                };
                 ensure!(
                     found,
-                    "{} has no SHA-256 and no SHA-512 of {}: give the list that its publisher made of it",
+                    "{} {}: give its publisher's list of SHA-256, SHA-384 or SHA-512",
                     list.display(),
-                    names.join(" or ")
+                    why()
                 );
             }
             None if options.sha256.is_none() => {
-                for list in lists_beside(path, &names) {
-                    if !digests.read_list(&list, &names, keys, unverified)?
-                        && image_lists::is_list(&list)
-                    {
-                        digests.notes.push(format!(
-                            "{} is beside it and does not name {}",
-                            list.display(),
-                            names.join(" or ")
-                        ));
-                    }
-                }
+                digests.read_beside(path, &names, keys, unverified)?;
             }
             None => {}
         }
-        Ok((!digests.known.is_empty()).then_some(digests))
+        let notes = std::mem::take(&mut digests.notes);
+        Ok(((!digests.known.is_empty()).then_some(digests), notes))
+    }
+
+    /// Takes what the lists beside the image say of it, and notes those that say nothing that counts.
+    fn read_beside(
+        &mut self,
+        path: &Path,
+        names: &[String],
+        keys: &Keys,
+        unverified: UnverifiedPolicy,
+    ) -> Result<()> {
+        let mut of_no_use = Vec::new();
+        for list in lists_beside(path, names) {
+            if self.read_list(&list, names, keys, unverified)? {
+                continue;
+            }
+            let shown = list.display();
+            if let Some(why) = image_lists::why_none_counts(&list, names) {
+                of_no_use.push(format!("{shown}, beside it, {why}: it is not read"));
+            } else if image_lists::is_list(&list) {
+                let names = names.join(" or ");
+                let note = format!("{shown} is beside it and does not name {names}");
+                self.notes.push(note);
+            }
+        }
+        if self.known.is_empty() {
+            self.notes.append(&mut of_no_use);
+        }
+        Ok(())
     }
 
     /// Takes what a list says of the image by one of its names; returns whether it says anything.
@@ -121,8 +144,10 @@ impl ImageDigests {
         let text = image_lists::read(list).with_context(reading)?;
         let bare = image_lists::is_of_image(list, names)
             .then(|| image_lists::bare_digest(&text))
-            .flatten();
-        if bare.is_none() && listed_digests(&text, names).next().is_none() {
+            .flatten()
+            .filter(|digest| digest.algorithm().is_strong());
+        let has_none = bare.is_none() && listed_digests(&text, names).next().is_none();
+        if has_none || image_lists::unread_algorithm(list).is_some() {
             return Ok(false);
         }
         let signature = image_lists::signature_of(list).map(|path| {
@@ -269,6 +294,7 @@ mod tests {
             UnverifiedPolicy::Refuse,
         )
         .unwrap()
+        .0
     }
 
     #[test]
@@ -279,6 +305,11 @@ mod tests {
             ("a.iso.sha256", format!("{hex}\n"), true),
             ("a.sha256", format!("{hex}\n"), true),
             ("A.iso.SHA512SUM", format!("{hex}  a.iso\n"), true),
+            (
+                "SHA384SUMS",
+                format!("{}  a.iso\n", Digest::of(Algorithm::Sha384, b"image")),
+                true,
+            ),
             ("sha256sums.txt", format!("{hex}\ta.iso\n"), true),
             ("SHA256SUM", format!("{hex}  a.iso\n"), true),
             ("b.sha256", format!("{hex}\n"), false),
@@ -332,9 +363,8 @@ mod tests {
                 sha256: Some(sha256),
                 sums: None,
             };
-            let digests = ImageDigests::find(&image, options, &keys(), UnverifiedPolicy::Refuse)
-                .unwrap()
-                .unwrap();
+            let digests = ImageDigests::find(&image, options, &keys(), UnverifiedPolicy::Refuse);
+            let digests = digests.unwrap().0.unwrap();
             assert!(digests.is_vouched(), "the user says so");
             digests.check(&file, || true)
         };
@@ -376,9 +406,66 @@ mod tests {
         assert_eq!(
             error.to_string(),
             format!(
-                "{} has no SHA-256 and no SHA-512 of a.iso: give the list that its publisher made of it",
+                "{} has no digest of a.iso: give its publisher's list of SHA-256, SHA-384 or SHA-512",
                 list.display()
             )
         );
+    }
+
+    #[test]
+    fn a_list_whose_digests_do_not_count_is_named_as_what_it_is() {
+        let md5 = Digest::of(Algorithm::Md5, b"image");
+        let sha1 = Digest::of(Algorithm::Sha1, b"image");
+        // As long as a SHA-512 and a SHA-256.
+        let (long, short) = ("0".repeat(128), "0".repeat(64));
+        for (name, text, why) in [
+            (
+                "MD5SUMS",
+                format!("{md5}  a.iso\n"),
+                "has only the MD5 of a.iso, which can be forged",
+            ),
+            (
+                "a.iso.sha1",
+                format!("{sha1}\n"),
+                "has only the SHA-1 of a.iso, which can be forged",
+            ),
+            (
+                "b2sums.txt",
+                format!("{long}  a.iso\n"),
+                "has BLAKE2 digests, which copycds does not compute",
+            ),
+            (
+                "a.iso.b2",
+                format!("{long}\n"),
+                "has BLAKE2 digests, which copycds does not compute",
+            ),
+            (
+                "a.iso.sm3sum",
+                format!("{short}  a.iso\n"),
+                "has SM3 digests, which copycds does not compute",
+            ),
+            (
+                "CHECKSUM",
+                format!("BLAKE2b (a.iso) = {long}\n"),
+                "has BLAKE2b digests, which copycds does not compute",
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let image = dir.path().join("a.iso");
+            let list = dir.path().join(name);
+            fs::write(&image, "image").unwrap();
+            fs::write(&list, text).unwrap();
+            let find = |sums| {
+                let options = DigestOptions { sha256: None, sums };
+                ImageDigests::find(&image, options, &keys(), UnverifiedPolicy::Refuse)
+            };
+            let shown = list.display();
+            let note = format!("{shown}, beside it, {why}: it is not read");
+            assert_eq!(find(None).unwrap(), (None, vec![note]));
+            assert_eq!(
+                find(Some(&list)).unwrap_err().to_string(),
+                format!("{shown} {why}: give its publisher's list of SHA-256, SHA-384 or SHA-512")
+            );
+        }
     }
 }

@@ -1,38 +1,35 @@
 //! Lists of images as publishers make them: what they are called, where they are, what they say of an image.
 //!
 //! The path of an image comes in; its names, the lists beside it and the digests in them go out. Whether a
-//! list counts is not decided here.
+//! list counts is not decided here. Digests that vouch for nothing, MD5 and SHA-1, and digests that are not computed
+//! here are told apart from those that count, so that a list that has no others is named as what it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use definitions::read_bounded;
+use definitions::terminal::escaped;
 
 use super::sums;
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Digest;
 
 /// A list of images has some kilobytes.
 const MAX_BYTES: u64 = 4 << 20;
-/// Names of lists, in lower case and without `.txt` and `.asc` at their end.
-const LISTS: [&str; 6] = [
-    "sha256sums",
-    "sha512sums",
-    "sha256sum",
-    "sha512sum",
-    "checksum",
-    "checksums",
+/// Algorithms that name a list: `sha256sums`, `a.iso.sha256sum`, `a.iso.sha256`.
+const NAMED: [&str; 5] = ["md5", "sha1", "sha256", "sha384", "sha512"];
+/// Algorithms of other families, which are not computed here. Nothing but the list's name tells their digests from
+/// those of SHA-2 of the same length.
+const UNREAD: [(&str, &str); 6] = [
+    ("b2", "BLAKE2"),
+    ("blake2b", "BLAKE2"),
+    ("b3", "BLAKE3"),
+    ("blake3", "BLAKE3"),
+    ("sm3", "SM3"),
+    ("sha3", "SHA-3"),
 ];
-/// Endings of lists that are named after their image or their release, likewise.
-const ENDINGS: [&str; 7] = [
-    ".sha256",
-    ".sha512",
-    ".sha256sum",
-    ".sha512sum",
-    ".checksum",
-    "-checksum",
-    "_checksum",
-];
+/// Endings of lists of any algorithm, which are named after their image or their release.
+const ENDINGS: [&str; 3] = [".checksum", "-checksum", "_checksum"];
 /// Endings of a signature beside its list.
 const SIGNATURES: [&str; 4] = [".sign", ".gpg", ".asc", ".sig"];
 
@@ -48,11 +45,15 @@ pub(super) fn names_of(path: &Path) -> Vec<String> {
 
 /// Whether a file lists any digests of images.
 pub(super) fn is_list(path: &Path) -> bool {
-    let strong = [Algorithm::Sha256, Algorithm::Sha512];
     let text = read(path).unwrap_or_default();
     let mut listed = sums::parse(&text).flatten();
-    listed
-        .any(|listed| strong.contains(&listed.digest.algorithm()) && listed.path.ends_with(b".iso"))
+    listed.any(|listed| listed.digest.algorithm().is_strong() && listed.path.ends_with(b".iso"))
+}
+
+/// Whether a path in a list names the image.
+fn is_named(path: &[u8], names: &[String]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next();
+    name.is_some_and(|name| names.iter().any(|wanted| wanted.as_bytes() == name))
 }
 
 /// Returns the strong digests that a text lists for one of these names.
@@ -60,13 +61,58 @@ pub(super) fn listed_digests<'a>(
     text: &'a [u8],
     names: &'a [String],
 ) -> impl Iterator<Item = Digest> + use<'a> {
-    let strong = |algorithm| [Algorithm::Sha256, Algorithm::Sha512].contains(&algorithm);
     let listed = sums::parse(text).flatten().filter(move |listed| {
-        let name = listed.path.rsplit(|byte| *byte == b'/').next();
-        let named = name.is_some_and(|name| names.iter().any(|wanted| wanted.as_bytes() == name));
-        named && strong(listed.digest.algorithm())
+        is_named(&listed.path, names) && listed.digest.algorithm().is_strong()
     });
     listed.map(|listed| listed.digest)
+}
+
+/// Says of a list that has no digest of the image that counts which one it has, and why that does not count.
+pub(super) fn why_none_counts(list: &Path, names: &[String]) -> Option<String> {
+    let not_computed =
+        |algorithm: &str| format!("has {algorithm} digests, which copycds does not compute");
+    if let Some(algorithm) = unread_algorithm(list) {
+        return Some(not_computed(algorithm));
+    }
+    let text = read(list).ok()?;
+    let mut listed = sums::parse(&text).flatten();
+    let listed = listed.find(|listed| is_named(&listed.path, names));
+    let bare = || bare_digest(&text).filter(|_| is_of_image(list, names));
+    if let Some(weak) = listed.map(|listed| listed.digest).or_else(bare) {
+        let algorithm = weak.algorithm();
+        return Some(format!(
+            "has only the {algorithm} of {}, which can be forged",
+            names.join(" or ")
+        ));
+    }
+    let mut lines = text.split(|&byte| byte == b'\n');
+    lines.find_map(|line| {
+        let (algorithm, path, _) = sums::tag(line.trim_ascii())?;
+        let shown = escaped(algorithm, '\n');
+        is_named(path, names).then(|| not_computed(&shown))
+    })
+}
+
+/// Returns the algorithm of another family that a list's name names.
+pub(super) fn unread_algorithm(list: &Path) -> Option<&'static str> {
+    let stem = stem(&list.file_name()?.to_string_lossy());
+    let algorithm = split(&stem).1;
+    let known = UNREAD.iter().find(|(name, _)| *name == algorithm)?;
+    Some(known.1)
+}
+
+/// Returns the name of a list in lower case, without `.txt` and `.asc` at its end.
+fn stem(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".asc").unwrap_or(&name);
+    name.strip_suffix(".txt").unwrap_or(name).to_owned()
+}
+
+/// Splits the stem of a list into the name of an image and an algorithm: `a.iso` and `sha256` of `a.iso.sha256sums`.
+fn split(stem: &str) -> (&str, &str) {
+    let (image, algorithm) = stem.rsplit_once('.').unwrap_or(("", stem));
+    let algorithm = algorithm.strip_suffix('s').unwrap_or(algorithm);
+    (image, algorithm.strip_suffix("sum").unwrap_or(algorithm))
 }
 
 /// What a list's name says it is of.
@@ -80,22 +126,27 @@ enum ListScope {
 
 /// Tells a list by its name; publishers write it in capitals or not, and with more endings.
 fn scope(name: &str, names: &[String]) -> Option<ListScope> {
-    let mut name = name.to_ascii_lowercase();
-    for ending in [".asc", ".txt"] {
-        name.truncate(name.strip_suffix(ending).unwrap_or(&name).len());
-    }
-    let image = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
-    let is_named = |image: &str| {
+    let stem = stem(name);
+    let is_image = |image: &str| {
         names.iter().any(|name| {
             let name = name.to_ascii_lowercase();
             name == image || name.strip_suffix(".iso") == Some(image)
         })
     };
-    match image {
-        Some(image) if is_named(image) => Some(ListScope::Image),
-        Some(_) if name.ends_with("checksum") => Some(ListScope::Release),
-        None if LISTS.contains(&name.as_str()) => Some(ListScope::Release),
-        _ => None,
+    let (image, algorithm) = split(&stem);
+    if NAMED.contains(&algorithm) || UNREAD.iter().any(|(name, _)| *name == algorithm) {
+        return match image {
+            "" => Some(ListScope::Release),
+            image => is_image(image).then_some(ListScope::Image),
+        };
+    }
+    let ending = ENDINGS.iter().find_map(|ending| stem.strip_suffix(ending));
+    match ending {
+        Some(image) if is_image(image) => Some(ListScope::Image),
+        Some(_) => Some(ListScope::Release),
+        None => ["checksum", "checksums"]
+            .contains(&stem.as_str())
+            .then_some(ListScope::Release),
     }
 }
 
@@ -108,9 +159,7 @@ pub(super) fn is_of_image(list: &Path, names: &[String]) -> bool {
 /// Reads a text that is a digest and nothing else, which is of the image that its file is named after.
 pub(super) fn bare_digest(text: &[u8]) -> Option<Digest> {
     let text = std::str::from_utf8(text).ok()?;
-    let digest = Digest::parse_by_length(text.trim()).ok()?;
-    let strong = [Algorithm::Sha256, Algorithm::Sha512];
-    strong.contains(&digest.algorithm()).then_some(digest)
+    Digest::parse_by_length(text.trim()).ok()
 }
 
 /// Returns the lists beside an image, or beside what it links to.

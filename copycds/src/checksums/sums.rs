@@ -51,13 +51,20 @@ fn plain(line: &[u8]) -> Result<ListedFile, String> {
     })
 }
 
-/// Reads `SHA256 (path) = HEX`; nothing when the line has another form.
-fn tagged(line: &[u8]) -> Option<Result<ListedFile, String>> {
+/// Splits `SHA256 (path) = HEX` into its three parts; nothing when the line has another form.
+pub(super) fn tag(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let open = line.windows(2).position(|two| two == b" (")?;
     let close = line.windows(4).rposition(|four| four == b") = ")?;
-    let algorithm = std::str::from_utf8(&line[..open]).ok()?.parse().ok()?;
-    let path = line.get(open + 2..close)?.to_vec();
-    let hex = String::from_utf8_lossy(&line[close + 4..]).into_owned();
+    let algorithm = std::str::from_utf8(&line[..open]).ok()?;
+    Some((algorithm, line.get(open + 2..close)?, &line[close + 4..]))
+}
+
+/// Reads `SHA256 (path) = HEX`; nothing when the line has another form.
+fn tagged(line: &[u8]) -> Option<Result<ListedFile, String>> {
+    let (algorithm, path, hex) = tag(line)?;
+    let algorithm = algorithm.parse().ok()?;
+    let path = path.to_vec();
+    let hex = String::from_utf8_lossy(hex).into_owned();
     let listed = |digest| ListedFile {
         path,
         digest,

@@ -83,6 +83,7 @@ fn server() -> ServerFacts {
     ServerFacts {
         address: "10.1.0.1".to_owned(),
         host: "10.1.0.1".to_owned(),
+        dhcp: "dhcp",
         url: "http://10.1.0.1/install".to_owned(),
         assets: "http://10.1.0.1/install/autoinst/host01".to_owned(),
         tree: "http://10.1.0.1/install/debian13.1.0/x86_64".to_owned(),

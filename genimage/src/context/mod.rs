@@ -144,8 +144,10 @@ impl InstallSource {
 pub struct ServerFacts {
     /// Its address.
     pub address: String,
-    /// Address and port: `10.1.0.1` with port 80, else `10.1.0.1:8080`.
+    /// Address and port: `10.1.0.1` with port 80, else `10.1.0.1:8080`; one of IPv6 is in brackets.
     pub host: String,
+    /// How dracut gets an address that reaches it: `dhcp`, or `dhcp6` where its own is of IPv6.
+    pub dhcp: &'static str,
     /// Where the install directory is served: `http://10.1.0.1/install`.
     pub url: String,
     /// The node's assets there: `http://10.1.0.1/install/autoinst/host01`.

@@ -15,9 +15,15 @@ const MAX_BYTES: u64 = 1 << 20;
 /// No directory of the library lies deeper, and no section holds more files.
 const MAX_DEPTH: usize = 4;
 const MAX_FILES: usize = 4096;
+/// What is said of a text out of which [`clean`] took something.
+const CLEANED: &str = "was saved with carriage returns or a byte order mark, which were left out";
 
-/// Loads a text as [`clean`] leaves it; the second value says whether that took something out.
-pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
+/// Reads a text of the site, as [`clean`] leaves it, with a note where that took something out. Every list, template and
+/// layout that is read from disk goes through here.
+///
+/// # Errors
+/// The file, and the line that holds what no such text may hold.
+pub(crate) fn load(path: &Path) -> Result<(String, Option<Problem>), Problem> {
     let file: Arc<str> = path.to_string_lossy().into();
     let at = |line: usize, message: String| {
         let file = Arc::clone(&file);
@@ -30,7 +36,9 @@ pub(crate) fn load(path: &Path) -> Result<(String, bool), Problem> {
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         at(line, "is not UTF-8 text: save it as UTF-8".to_owned())
     })?;
-    clean(text).map_err(|(line, message)| at(line, message))
+    let (text, cleaned) = clean(text).map_err(|(line, message)| at(line, message))?;
+    let note = cleaned.then(|| at(0, CLEANED.to_owned()));
+    Ok((text, note))
 }
 
 /// Takes out what editors on other systems leave in a text, and what no installer's file may hold: a byte order
@@ -124,13 +132,9 @@ impl DirectoryScan {
 
     fn file(&mut self, path: &Path, name: String) {
         match load(path) {
-            Ok((text, cleaned)) => {
+            Ok((text, note)) => {
                 let origin = AssetOrigin::Custom(path.to_path_buf());
-                let asset = Asset {
-                    origin,
-                    text,
-                    cleaned,
-                };
+                let asset = Asset { origin, text, note };
                 self.found.push((name, asset));
             }
             Err(problem) => self.problems.push(problem),

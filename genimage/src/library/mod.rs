@@ -5,7 +5,7 @@
 //! built in; within a directory the most specific name wins ([`search_order`]). Nothing here is ever written,
 //! except by [`Library::export`], which overwrites nothing.
 
-pub(crate) mod disk;
+mod disk;
 mod embedded;
 mod export;
 mod name;
@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use definitions::{Arch, Distro};
 
 use crate::installer::{DistroFamily, InstallerKind};
-use crate::problem::{FileLine, Problem};
+use crate::problem::Problem;
 
+pub(crate) use disk::load;
 pub use export::Exported;
 pub use search_order::CandidateName;
 
@@ -57,27 +58,8 @@ pub struct Asset {
     pub origin: AssetOrigin,
     /// What it says.
     pub text: String,
-    /// Whether carriage returns at the ends of lines, or a byte order mark, were left out of it.
-    pub cleaned: bool,
-}
-
-impl Asset {
     /// Says what was left out of the file, if anything was.
-    pub fn note(&self) -> Option<Problem> {
-        self.cleaned.then(|| cleaned(&self.origin.name()))
-    }
-}
-
-/// Says that a file was taken without what editors of other systems leave in it.
-pub(crate) fn cleaned(file: &str) -> Problem {
-    let place = FileLine {
-        file: file.into(),
-        line: 0,
-    };
-    Problem::at(
-        place,
-        "was saved with carriage returns or a byte order mark, which were left out",
-    )
+    pub note: Option<Problem>,
 }
 
 /// What is looked for.
@@ -306,7 +288,7 @@ impl Library {
         Ok(found.map(|(name, text)| Asset {
             origin: AssetOrigin::Embedded(name),
             text: text.to_owned(),
-            cleaned: false,
+            note: None,
         }))
     }
 
@@ -327,17 +309,17 @@ impl Library {
 
     /// Loads what was found.
     fn load(&self, origin: &AssetOrigin) -> Result<Asset, Problem> {
-        let (text, cleaned) = match origin {
+        let (text, note) = match origin {
             AssetOrigin::Custom(path) => disk::load(path)?,
             AssetOrigin::Embedded(name) => {
                 let text = embedded::find(name).map(|(_, text)| text.to_owned());
-                (text.unwrap_or_default(), false)
+                (text.unwrap_or_default(), None)
             }
         };
         Ok(Asset {
             origin: origin.clone(),
             text,
-            cleaned,
+            note,
         })
     }
 }

@@ -100,7 +100,7 @@ impl Parser<'_> {
             return self.problem(asked.unwrap_or(&place), format!("{message}: include less"));
         }
         self.including.push(file.origin.clone());
-        self.notes.extend(file.note());
+        self.notes.extend(file.note.clone());
         for (at, line) in file.text.lines().enumerate() {
             let place = FileLine {
                 file: Arc::clone(&whole),

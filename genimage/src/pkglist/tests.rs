@@ -19,7 +19,7 @@ impl Files {
         Some(Asset {
             origin: AssetOrigin::Embedded(name),
             text: text.clone(),
-            cleaned: false,
+            note: None,
         })
     }
 

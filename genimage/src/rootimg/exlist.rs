@@ -6,12 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use definitions::{glob, read_bounded};
+use definitions::glob;
 
+use crate::library;
 use crate::problem::{FileLine, Problem};
 
-/// The most bytes of a list.
-const MAX_BYTES: u64 = 1 << 20;
 /// How deep lists include each other.
 const MAX_DEPTH: usize = 16;
 
@@ -23,31 +22,39 @@ pub(super) struct ExcludeList {
 }
 
 impl ExcludeList {
-    /// Reads a list with those that it includes; without one, nothing is left out.
+    /// Reads a list with those that it includes, and says what is noted of them; without one, nothing is left out.
     ///
     /// # Errors
     /// Files that cannot be read, and lines that are no pattern.
-    pub(super) fn load(path: Option<&Path>) -> Result<Self, Vec<Problem>> {
+    pub(super) fn load(path: Option<&Path>) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let mut list = Self::default();
-        let mut problems = Vec::new();
+        let (mut notes, mut problems) = (Vec::new(), Vec::new());
         if let Some(path) = path {
-            list.read(path, 0, &mut problems);
+            list.read(path, 0, (&mut notes, &mut problems));
         }
         if problems.is_empty() {
-            Ok(list)
+            Ok((list, notes))
         } else {
             Err(problems)
         }
     }
 
-    fn read(&mut self, path: &Path, depth: usize, problems: &mut Vec<Problem>) {
+    fn read(
+        &mut self,
+        path: &Path,
+        depth: usize,
+        (notes, problems): (&mut Vec<Problem>, &mut Vec<Problem>),
+    ) {
         let place = |line| FileLine {
             file: path.display().to_string().into(),
             line,
         };
-        let text = match text(path) {
-            Ok(text) => text,
-            Err(why) => return problems.push(Problem::at(place(0), why)),
+        let text = match library::load(path) {
+            Ok((text, note)) => {
+                notes.extend(note);
+                text
+            }
+            Err(problem) => return problems.push(problem),
         };
         for (at, line) in text.lines().enumerate() {
             match Line::parse(line) {
@@ -62,7 +69,7 @@ impl ExcludeList {
                 }
                 Ok(Line::Include(name)) => {
                     let beside = path.parent().unwrap_or(Path::new("/")).join(name);
-                    self.read(&beside, depth + 1, problems);
+                    self.read(&beside, depth + 1, (&mut *notes, &mut *problems));
                 }
                 Err(why) => problems.push(Problem::at(place(at + 1), why)),
             }
@@ -78,17 +85,6 @@ impl ExcludeList {
         let any = |patterns: &[String]| patterns.iter().any(|one| glob::matches(one, &path));
         any(&self.excluded) && !any(&self.kept)
     }
-}
-
-/// Reads a list as text.
-pub(super) fn text(path: &Path) -> Result<String, String> {
-    let bytes = bounded(path, MAX_BYTES)?;
-    String::from_utf8(bytes).map_err(|error| format!("cannot be read: {error}"))
-}
-
-/// Reads a file of at most so many bytes.
-pub(super) fn bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
-    read_bounded(path, limit).map_err(|error| format!("cannot be read: {error}"))
 }
 
 /// What a line says.
@@ -152,7 +148,8 @@ mod tests {
         let text = "# docs\n./usr/share/man*\n-./usr/share/doc/*   # all\n+./usr/share/doc/keep*\n\
                     #INCLUDE:base.exlist#\n\n";
         fs::write(&list, text).unwrap();
-        let list = ExcludeList::load(Some(&list)).unwrap();
+        let (list, notes) = ExcludeList::load(Some(&list)).unwrap();
+        assert_eq!(notes, []);
         for (path, expected) in [
             ("usr/share/man", true),
             ("usr/share/man/man1/ls.1.gz", true),
@@ -164,7 +161,33 @@ mod tests {
         ] {
             assert_eq!(list.excludes(path), expected, "{path}");
         }
-        assert!(!ExcludeList::load(None).unwrap().excludes("usr"));
+        assert!(!ExcludeList::load(None).unwrap().0.excludes("usr"));
+    }
+
+    #[test]
+    fn what_editors_leave_in_a_list_is_taken_out_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let own = path.display();
+        fs::write(&path, "\u{feff}./usr/share/man*\r\n+./usr/share/man/de\r\n").unwrap();
+        let (list, notes) = ExcludeList::load(Some(&path)).unwrap();
+        assert!(list.excludes("usr/share/man/fr") && !list.excludes("usr/share/man/de"));
+        let notes: Vec<_> = notes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            notes,
+            [format!(
+                "{own}: was saved with carriage returns or a byte order mark, which were left out"
+            )]
+        );
+        fs::write(&path, "./usr\n./opt\u{1b}*\n").unwrap();
+        let problems = ExcludeList::load(Some(&path)).unwrap_err();
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems,
+            [format!(
+                "{own}:2: contains a control character (\\u{{1b}}): delete it"
+            )]
+        );
     }
 
     #[test]

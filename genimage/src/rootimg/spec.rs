@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use definitions::{Distro, InstallDir, OsImage, PackageOrigin, ProvMethod, RepositoryFormat, hex};
+use definitions::{
+    Distro, InstallDir, OsImage, PackageOrigin, ProvMethod, RepositoryFormat, hex, read_bounded,
+};
 use sha2::{Digest, Sha256};
 
 use super::build::memory;
 use super::container::{ContainerImage, ContainerSource};
-use super::exlist::{ExcludeList, bounded};
+use super::exlist::ExcludeList;
 use super::keys::Keys;
 use super::plan::{BuildPlan, PackageSource, Script, Transaction};
 use super::record::RootImageDir;
@@ -25,6 +27,7 @@ use crate::library::{Library, SearchTarget};
 use crate::pkglist::{ListItem, PackageTransaction, PkgList};
 use crate::problem::{Problem, ProblemCollector};
 use crate::repository::{Repository, codename, format_of};
+use crate::scripts::foreign_text;
 
 /// The profile of the lists of what every root image has beside its own profile's: a kernel, an init.
 const EVERY_ROOT: &str = "netboot";
@@ -104,7 +107,7 @@ impl RootSpec {
         let repositories = image::repositories(&definition, &basics, installdir, &others, tree_key);
         let (repositories, own) = collector.all(repositories).unwrap_or_default();
         let exclude = ExcludeList::load(definition.exlist.as_deref().map(Path::new));
-        let exclude = collector.all(exclude).unwrap_or_default();
+        let (exclude, excluding) = collector.all(exclude).unwrap_or_default();
         let files: Vec<_> = definition.synclists.iter().map(PathBuf::from).collect();
         let sync = collector.all(SyncList::load(&files)).unwrap_or_default();
         let scripts = collector.all(scripts(&definition)).unwrap_or_default();
@@ -128,6 +131,7 @@ impl RootSpec {
             .chain(&others.notes)
             .cloned()
             .collect();
+        notes.extend(excluding);
         notes.extend(sync.notes.iter().cloned());
         let mut spec = Self {
             sources: image_sources(&repositories, master, &mut notes),
@@ -284,7 +288,11 @@ fn scripts(definition: &OsImage) -> Result<Vec<Script>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut scripts = Vec::new();
     for path in &definition.postinstall {
-        match bounded(Path::new(path), MAX_SCRIPT) {
+        let read = match read_bounded(Path::new(path), MAX_SCRIPT) {
+            Ok(bytes) => foreign_text(&bytes).map_or(Ok(bytes), Err),
+            Err(error) => Err(format!("cannot be read: {error}")),
+        };
+        match read {
             Ok(bytes) => scripts.push(Script {
                 path: path.clone(),
                 base64: STANDARD.encode(bytes),

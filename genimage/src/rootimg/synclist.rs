@@ -4,7 +4,8 @@
 //! several sources, or a destination that ends in `/`, mean a directory, and a directory is put with everything in it;
 //! after `APPEND:` the files are appended to those of the image, after `MERGE:` the lines of accounts are merged into
 //! /etc/passwd, /etc/shadow and /etc/group. What follows `EXECUTE:` and `EXECUTEALWAYS:` runs on nodes and not in an
-//! image, and so does a line with a node range: a note says so.
+//! image, and so does a line with a node range: a note says so. Lists and merged accounts are texts, and are read as every
+//! text of the site is; the other files are bytes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 use definitions::glob;
 use walkdir::WalkDir;
 
-use super::exlist;
 use super::spec::sha256;
+use crate::library;
 use crate::problem::{FileLine, Problem};
 
 /// The most bytes of all files together.
@@ -68,10 +69,13 @@ impl SyncList {
                 file: path.display().to_string().into(),
                 line,
             };
-            let text = match exlist::text(path) {
-                Ok(text) => text,
-                Err(why) => {
-                    problems.push(Problem::at(place(0), why));
+            let text = match library::load(path) {
+                Ok((text, note)) => {
+                    list.notes.extend(note);
+                    text
+                }
+                Err(problem) => {
+                    problems.push(problem);
                     continue;
                 }
             };
@@ -196,10 +200,17 @@ impl SyncList {
                 "MERGE: is for /etc/passwd, /etc/shadow and /etc/group, and not for /{destination}"
             ));
         }
+        let bytes = if action == SyncAction::Merge {
+            let (text, note) = library::load(path).map_err(|problem| problem.to_string())?;
+            self.notes.extend(note);
+            text.into_bytes()
+        } else {
+            fs::read(path).map_err(cannot)?
+        };
         self.files.push(SyncFile {
             action,
             destination,
-            bytes: fs::read(path).map_err(cannot)?,
+            bytes,
             mode: found.permissions().mode() & 0o7777,
             source: path.to_owned(),
         });
@@ -344,6 +355,43 @@ mod tests {
                 )]
             );
         }
+    }
+
+    #[test]
+    fn what_editors_leave_in_a_list_and_in_accounts_is_taken_out_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        let shown = dir.display();
+        fs::write(dir.join("passwd"), "ops:x:7:7::/:/bin/sh\r\n").unwrap();
+        fs::write(dir.join("motd"), "as it is\r\n").unwrap();
+        let text = "\u{feff}DIR/motd -> /etc/motd\r\nMERGE:\r\nDIR/passwd -> /etc/passwd\r\n";
+        let list = load(dir, text).unwrap();
+        let bytes: Vec<_> = list
+            .files
+            .iter()
+            .map(|file| file.bytes.as_slice())
+            .collect();
+        assert_eq!(bytes, [&b"as it is\r\n"[..], b"ops:x:7:7::/:/bin/sh\n"]);
+        let notes: Vec<_> = list.notes.iter().map(ToString::to_string).collect();
+        let left_out = "was saved with carriage returns or a byte order mark, which were left out";
+        assert_eq!(
+            notes,
+            ["list", "passwd"].map(|name| format!("{shown}/{name}: {left_out}"))
+        );
+        let refused = |text: &str| load(dir, text).unwrap_err();
+        assert_eq!(
+            refused("# a\nDIR/mo\u{0}td -> /etc/motd\n"),
+            [format!(
+                "{shown}/list:2: contains a control character (\\u{{0}}): delete it"
+            )]
+        );
+        fs::write(dir.join("passwd"), "a:x:1:\nops:x:7:\u{1b}[2J\n").unwrap();
+        assert_eq!(
+            refused("MERGE:\nDIR/passwd -> /etc/passwd\n"),
+            [format!(
+                "{shown}/list:2: {shown}/passwd:2: contains a control character (\\u{{1b}}): delete it"
+            )]
+        );
     }
 
     #[test]

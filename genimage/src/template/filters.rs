@@ -13,6 +13,7 @@
 //! | `cdata` | the content of `<![CDATA[…]]>` | scripts in AutoYaST |
 //! | `ipxe` | one word of a boot script | kernel arguments |
 //! | `words` | its words with one space between them | a command line, set on many lines |
+//! | `grouped` | groups of four characters, as gpg prints a fingerprint | keys that Agama asks about |
 //! | `preseed_script` | a script as one word of the shell, on lines that preseed joins | `early_command` |
 //!
 //! References: POSIX.1-2024 XCU 2.2.2; debconf-set-selections(1); RFC 8259; YAML 1.2.2 §5.1 and §7.3.1;
@@ -33,9 +34,20 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("cdata", |text: &str, _: Kwargs, _: &State| cdata(text));
     tera.register_filter("ipxe", |text: &str, _: Kwargs, _: &State| ipxe(text));
     tera.register_filter("words", |text: &str, _: Kwargs, _: &State| words(text));
+    tera.register_filter("grouped", |text: &str, _: Kwargs, _: &State| grouped(text));
     tera.register_filter("preseed_script", |text: &str, _: Kwargs, _: &State| {
         preseed_script(text)
     });
+}
+
+/// Puts a space after every fourth character but the last.
+fn grouped(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let groups: Vec<String> = characters
+        .chunks(4)
+        .map(|group| group.iter().collect())
+        .collect();
+    groups.join(" ")
 }
 
 /// Refuses what ends a line or steers a terminal.

@@ -34,6 +34,11 @@ pub(crate) fn cases() -> Vec<Case> {
             overrides,
         ),
         Case::new(
+            "a_server_of_ipv6_is_reached_by_every_installer",
+            &[],
+            server_of_ipv6,
+        ),
+        Case::new(
             "a_tree_without_packages_is_installed_from_the_mirror",
             &[],
             mirrors,
@@ -57,6 +62,39 @@ fn rules() {
                     release.osvers
                 );
             }
+        }
+    }
+}
+
+/// Addresses of IPv6 are in brackets in URLs, and dracut asks for one of them.
+fn server_of_ipv6() {
+    for release in RELEASES {
+        let mut context = release.context("dockerhost", Extent::Full);
+        let json = serde_json::to_string(&context.tree).unwrap();
+        assert!(json.contains("10.1.0.1"), "{json}");
+        let server = &mut context.server;
+        for url in [
+            &mut server.url,
+            &mut server.assets,
+            &mut server.tree,
+            &mut server.host,
+        ] {
+            *url = url.replace("10.1.0.1", "[fd00:1::1]");
+        }
+        server.address = "fd00:1::1".to_owned();
+        server.dhcp = "dhcp6";
+        for repository in context.tree.iter_mut().chain(&mut context.extras) {
+            repository.uri = repository.uri.replace("10.1.0.1", "[fd00:1::1]");
+        }
+        context.source.uri = context.source.uri.replace("10.1.0.1", "[fd00:1::1]");
+        for file in render(release, "dockerhost", &context) {
+            let what = format!("{} {}:\n{}", release.osvers, file.name, file.text);
+            assert!(!file.text.contains("//fd00"), "{what}");
+            let is_boot = file.name.ends_with("ipxe");
+            let asks = file.text.contains("ip=dhcp");
+            let for_6 = file.text.contains("ip=dhcp6");
+            let is_live = release.installer == InstallerKind::Autoinstall;
+            assert!(!is_boot || !asks || for_6 || is_live, "{what}");
         }
     }
 }

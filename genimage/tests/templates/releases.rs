@@ -28,7 +28,7 @@ f5haXXvFbc3FuD6upuXNWLNjuO/dBpMA
 ";
 
 /// The releases whose trees the site signed, and nobody else for their nodes.
-const SIGNED: [&str; 3] = ["ubuntu22.04.5", "rocky9.6", "leap15.6"];
+const SIGNED: [&str; 4] = ["ubuntu22.04.5", "rocky9.6", "leap15.6", "leap16.0"];
 
 /// A release.
 #[derive(Debug, Clone, Copy)]

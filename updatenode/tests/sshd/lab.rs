@@ -31,7 +31,12 @@ impl Lab {
     /// Sets up nodes of these names and addresses, each with the assets that nodeset writes and with the program of
     /// the install directory in place.
     pub(crate) fn new(nodes: &[(&str, &str)]) -> Self {
-        let lab = Self::bare();
+        Self::serving(nodes, "")
+    }
+
+    /// Sets up nodes whose server has more options, such as those of a `Match LocalAddress`.
+    pub(crate) fn serving(nodes: &[(&str, &str)], options: &str) -> Self {
+        let lab = Self::with_server(options);
         let mut text = String::new();
         for (node, address) in nodes {
             text += &format!("[node.{node}]\nip = \"{address}\"\n");
@@ -45,6 +50,10 @@ impl Lab {
 
     /// Sets up the management node and the server, and no node.
     pub(crate) fn bare() -> Self {
+        Self::with_server("")
+    }
+
+    fn with_server(options: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         for name in ["config", "install/postscripts", "nodes"] {
@@ -84,7 +93,7 @@ impl Lab {
         assert!(signed.unwrap().success());
         let node = include_str!("node").replace("@LAB@", &path.display().to_string());
         write_program(&path.join("node"), &node);
-        let (sshd, port) = start_sshd(path);
+        let (sshd, port) = start_sshd(path, options);
         let lab = Self {
             directory,
             sshd,
@@ -241,7 +250,7 @@ pub(crate) fn write_program(path: &Path, text: &str) {
 }
 
 /// Starts a server on a free port of every loopback address.
-fn start_sshd(lab: &Path) -> (Child, u16) {
+fn start_sshd(lab: &Path, options: &str) -> (Child, u16) {
     // sshd wants the directory that its package makes at boot; it puts nothing there.
     fs::create_dir_all("/run/sshd").unwrap();
     let lab = lab.display();
@@ -255,8 +264,9 @@ fn start_sshd(lab: &Path) -> (Child, u16) {
             "Port {port}\nListenAddress 0.0.0.0\nHostKey {lab}/host\nHostCertificate {lab}/host-cert.pub\nAuthorizedKeysFile {lab}/authorized\n\
              ForceCommand {lab}/node\nPidFile none\nUsePAM no\nStrictModes no\nMaxStartups 2000\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\n\
-             PrintMotd no\nPrintLastLog no\nLogLevel VERBOSE\n"
+             PrintMotd no\nPrintLastLog no\nLogLevel VERBOSE\n{options}"
         );
+        let config = config.replace("@LAB@", &lab.to_string());
         fs::write(format!("{lab}/sshd_config"), config).unwrap();
         // An empty home: what this machine's root has in its shell's files is nobody's business here.
         let script = "mount -t tmpfs none /root && exec /usr/sbin/sshd -D -E \"$1/sshd.log\" -f \"$1/sshd_config\"";

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod accounts;
 mod connections;
 mod lab;
 mod many;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         selection::CASES,
         refused::CASES,
         refresh::CASES,
+        accounts::CASES,
         connections::CASES,
         many::CASES,
         noise::CASES,

@@ -136,7 +136,7 @@ impl RepoIndex {
             (Some(directory), Some(suite)) => {
                 reader.apt(Path::new(directory), suite, repository, arch)
             }
-            (Some(directory), None) => reader.rpm(Path::new(directory)),
+            (Some(directory), None) => reader.rpm(Path::new(directory), !repository.is_tree()),
         }
         Self {
             index: reader.gathered.finish(),
@@ -149,8 +149,8 @@ impl RepoIndex {
     }
 }
 
-/// The directory of a `Release`, what that says, and whether its digests are checked against the indices: those of
-/// a tree were verified when it was imported.
+/// The directory of a `Release`, what that says, and whether it is checked as apt does: its name, and its digests against
+/// the indices. Those of a tree were verified when it was imported.
 struct Dist<'a> {
     directory: &'a Path,
     release: Suite,
@@ -173,7 +173,13 @@ impl Dist<'_> {
     /// Returns the digest that a file must have.
     fn expected(&self, path: &Path) -> Option<Digest> {
         let path = self.relative(path).filter(|_| self.verify)?;
-        self.release.sha256(&path)
+        self.release.digest(&path)
+    }
+
+    /// Whether it has only digests of a file that can be forged, which apt refuses.
+    fn is_weak(&self, path: &Path) -> bool {
+        let path = self.relative(path).filter(|_| self.verify);
+        path.is_some_and(|path| self.release.gives_only_weak(&path))
     }
 }
 
@@ -201,6 +207,14 @@ impl IndexReader<'_> {
             directory: &place,
             verify: !repository.is_tree(),
         };
+        if dist.verify && !flat && !dist.release.is_suite(suite) {
+            let names = dist.release.names.join("' and '");
+            let message = format!(
+                "is the suite '{}', and not '{suite}': name that one, or bring the mirror up to date",
+                names.escape_debug()
+            );
+            self.damaged.push(at(&place, message));
+        }
         self.suites.push(suite.to_owned());
         self.suites.extend(dist.release.names.iter().cloned());
         if flat {
@@ -222,7 +236,7 @@ impl IndexReader<'_> {
     }
 
     /// Reads an rpm-md repository, or SUSE's own form where there is none.
-    fn rpm(&mut self, directory: &Path) {
+    fn rpm(&mut self, directory: &Path, verify: bool) {
         let repomd = directory.join("repodata/repomd.xml");
         if !repomd.is_file() {
             let susetags = directory.join("suse/setup/descr/packages");
@@ -243,28 +257,49 @@ impl IndexReader<'_> {
                 Vec::new()
             }
         };
+        if let Some(data) = files.iter().find(|data| !stays_below(&data.href)) {
+            let message = format!(
+                "names '{}', which leads out of the repository: create it again",
+                data.href.escape_debug()
+            );
+            self.damaged.push(at(&repomd, message));
+            return;
+        }
         let of = |kind: &str| {
-            let data = files.iter().filter(|data| stays_below(&data.href));
+            let data = files.iter();
             let data = data.filter(|data| data.kind.split('_').next() == Some(kind));
             let mut found: Vec<_> = data
-                .map(|data| index_file::of_name(directory.join(&data.href), self.packings))
+                .map(|data| {
+                    (
+                        index_file::of_name(directory.join(&data.href), self.packings),
+                        data.digest,
+                    )
+                })
                 .collect();
             // one form that can be read is enough
             let readable = found
                 .iter()
-                .position(|one| matches!(one, IndexFile::Readable(_)));
+                .position(|(one, _)| matches!(one, IndexFile::Readable(_)));
             (!found.is_empty()).then(|| found.swap_remove(readable.unwrap_or(0)))
         };
         let (primary, group) = (of("primary"), of("group"));
         match primary {
-            Some(IndexFile::Missing) | None => self.unread.push(format!(
+            Some((IndexFile::Missing, _)) | None => self.unread.push(format!(
                 "{} names no primary that can be opened",
                 repomd.display()
             )),
-            Some(found) => self.found(found, IndexKind::Primary, None),
+            Some((IndexFile::Readable(path), Some(digest)))
+                if verify && !digest.algorithm().is_strong() =>
+            {
+                self.damaged.push(weak(&path, "repomd.xml"));
+            }
+            Some((found, digest)) => {
+                self.found(found, IndexKind::Primary, digest.filter(|_| verify))
+            }
         }
-        if let Some(IndexFile::Readable(path)) = group {
-            self.file(&path, IndexKind::Comps, None);
+        if let Some((IndexFile::Readable(path), digest)) = group {
+            let digest = digest.filter(|digest| verify && digest.algorithm().is_strong());
+            self.file(&path, IndexKind::Comps, digest);
         }
     }
 
@@ -274,6 +309,7 @@ impl IndexReader<'_> {
             .iter()
             .map(|plain| index_file::find(plain, self.packings, |path| dist.counts(path)));
         match found.find(|found| *found != IndexFile::Missing) {
+            Some(IndexFile::Readable(path)) if dist.is_weak(&path) => self.damaged.push(weak(&path, "Release")),
             Some(found) => {
                 let expected = match &found {
                     IndexFile::Readable(path) => dist.expected(path),
@@ -322,8 +358,7 @@ impl IndexReader<'_> {
             ParsedIndex::Differs => {
                 self.damaged.push(at(
                     path,
-                    "differs from the digest in Release, and apt would refuse it: create Release again"
-                        .to_owned(),
+                    format!("differs from the digest in {}, and nodes would refuse it: bring the mirror up to date, or create that again", kind.lists()),
                 ));
                 return false;
             }
@@ -353,6 +388,15 @@ fn unreadable(path: &Path, why: &anyhow::Error) -> Problem {
         "this index cannot be read: {why}: import the medium again, or create the index again"
     );
     Problem::at(place, message)
+}
+
+/// Tells of an index whose digests can be forged.
+fn weak(path: &Path, list: &str) -> Problem {
+    let message = format!(
+        "{list} gives it no SHA-256 and no SHA-512, and anybody could have made it: bring the mirror up to date, or create {list} \
+         again"
+    );
+    at(path, message)
 }
 
 fn at(path: &Path, message: String) -> Problem {

@@ -36,6 +36,15 @@ impl IndexKind {
         }
     }
 
+    /// Returns the file that lists its digest.
+    pub(super) fn lists(self) -> &'static str {
+        match self {
+            Self::Apt => "Release",
+            Self::Primary | Self::Comps => "repomd.xml",
+            Self::Susetags => "content",
+        }
+    }
+
     /// Parses one.
     pub(super) fn read(self, input: Input<'_>, gathered: &mut Gathered) -> Result<()> {
         match self {

@@ -46,11 +46,10 @@ fn read(
     gathered: &mut Gathered,
 ) -> Result<ParsedIndex> {
     let mut file = File::open(path)?;
-    let differs = |digest: Digest| expected.is_some_and(|expected| expected != digest);
     let is_kept = store.is_there() && file.metadata()?.len() >= MIN_BYTES;
     if is_kept {
-        let digest = HashedIndex::new(&file).digest()?;
-        if differs(digest) {
+        let (digest, differs) = HashedIndex::new(&file, expected).finish()?;
+        if differs {
             return Ok(ParsedIndex::Differs);
         }
         if let Some(kept) = store.load(IndexKey { digest, kind }) {
@@ -60,11 +59,11 @@ fn read(
     }
     let name = path.display().to_string();
     if is_kept || expected.is_some() {
-        let mut hashed = HashedIndex::new(&file);
+        let mut hashed = HashedIndex::new(&file, expected);
         let parsed = Input::open(&name, &mut hashed).map_err(anyhow::Error::from);
         let parsed = parsed.and_then(|input| kind.read(input, gathered));
-        let digest = hashed.digest()?;
-        if differs(digest) {
+        let (digest, differs) = hashed.finish()?;
+        if differs {
             return Ok(ParsedIndex::Differs); // which says more than that it cannot be parsed
         }
         parsed?;
@@ -78,27 +77,32 @@ fn read(
     Ok(ParsedIndex::Read(std::mem::take(gathered), None))
 }
 
-/// Hashes what is read.
+/// Hashes what is read: by SHA-256, under which indices are kept, and by the algorithm of the digest that it must have.
 struct HashedIndex<R> {
     inner: R,
     hasher: Hasher,
+    expected: Option<(Digest, Hasher)>,
 }
 
 impl<R: Read> HashedIndex<R> {
-    fn new(inner: R) -> Self {
+    fn new(inner: R, expected: Option<Digest>) -> Self {
         Self {
             inner,
             hasher: Hasher::new(Algorithm::Sha256),
+            expected: expected.map(|digest| (digest, Hasher::new(digest.algorithm()))),
         }
     }
 
-    /// Reads what is left, and returns the digest of everything.
-    fn digest(mut self) -> io::Result<Digest> {
+    /// Reads what is left, and returns the digest of everything, and whether it differs from the expected one.
+    fn finish(mut self) -> io::Result<(Digest, bool)> {
         let mut rest = BufReader::with_capacity(64 << 10, &mut self);
         loop {
             let length = rest.fill_buf()?.len();
             if length == 0 {
-                return Ok(self.hasher.finish());
+                let differs = self
+                    .expected
+                    .is_some_and(|(digest, hasher)| hasher.finish() != digest);
+                return Ok((self.hasher.finish(), differs));
             }
             rest.consume(length);
         }
@@ -109,6 +113,9 @@ impl<R: Read> Read for HashedIndex<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(buffer)?;
         self.hasher.update(&buffer[..length]);
+        if let Some((_, hasher)) = &mut self.expected {
+            hasher.update(&buffer[..length]);
+        }
         Ok(length)
     }
 }

@@ -1,6 +1,6 @@
 //! What the indices of a repository say, as far as a list can ask for it: names, versions, provides, groups.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use repodata::{
     DebStanza, Input, PrimaryPackage, SusetagsPackage, read_comps, read_primary, read_stanzas,
     read_susetags,
@@ -20,6 +20,9 @@ fn deb(stanza: DebStanza<'_>, gathered: &mut Gathered) -> Result<()> {
     let Some(package) = stanza.text("Package")? else {
         return Ok(());
     };
+    if let Some(path) = stanza.text("Filename")? {
+        below(path, package)?;
+    }
     let version = stanza.text("Version")?.unwrap_or_default();
     gathered.packages.add(package, version)?;
     for name in stanza.provides()?.filter(|name| *name != package) {
@@ -43,7 +46,29 @@ pub(super) fn primary(input: Input<'_>, gathered: &mut Gathered) -> Result<()> {
     read_primary(input, |package| rpm(package, gathered))
 }
 
+/// Refuses the file of a package that is not in its repository: a path of `..`, which leads to what another one serves.
+fn below(path: &str, package: &str) -> Result<()> {
+    let mut depth = 0_i32;
+    for part in path.split('/') {
+        depth += match part {
+            "" | "." => 0,
+            ".." => -1,
+            _ => 1,
+        };
+        ensure!(
+            depth >= 0,
+            "the file of {} is '{}', which leads out of the repository",
+            package.escape_debug(),
+            path.escape_debug()
+        );
+    }
+    Ok(())
+}
+
 fn rpm(package: &PrimaryPackage, gathered: &mut Gathered) -> Result<()> {
+    if let Some(path) = &package.href {
+        below(path, &package.name)?;
+    }
     let version = format!("{}.{}", package.version, package.arch);
     gathered.packages.add(&package.name, &version)?;
     for (name, version) in package.provides() {

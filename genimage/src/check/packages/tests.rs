@@ -430,7 +430,7 @@ fn nothing_is_read_outside_of_the_repository() {
         .repository("tree", None, &[])
         .file("tree/repodata/repomd.xml", repomd.as_bytes());
     let expected = [
-        "note: packages of tree (DIR/tree) are not looked up: DIR/tree/repodata/repomd.xml names no primary that can be opened",
+        "DIR/tree/repodata/repomd.xml: names '../p.xml', which leads out of the repository: create it again",
     ];
     assert_eq!(scene.messages(&["zsh"]), expected);
 }
@@ -587,7 +587,8 @@ fn an_index_counts_if_release_names_it_as_it_is() {
     assert_eq!(
         scene(&"00".repeat(32)).messages(&["sitetool"]),
         [
-            "DIR/extra1/./Packages.gz: differs from the digest in Release, and apt would refuse it: create Release again"
+            "DIR/extra1/./Packages.gz: differs from the digest in Release, and nodes would refuse it: bring the mirror up to date, \
+             or create that again"
         ]
     );
     let unnamed = Scene::new()

@@ -3,6 +3,7 @@
 mod entries;
 mod keys;
 mod local;
+mod mirrors;
 mod trees;
 
 use std::collections::BTreeMap;
