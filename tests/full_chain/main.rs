@@ -33,7 +33,7 @@ fn run() -> Result<()> {
     let needs = [
         Need::Machines,
         Need::Tools(DockerHost::TOOLS),
-        Need::Tools(&["ssh-keygen"]),
+        Need::Tools(&["script", "ssh-keygen"]),
     ];
     if let Some(lacking) = needs.into_iter().find_map(Need::lacking) {
         bail!("the full chain {lacking}");
@@ -64,9 +64,12 @@ fn run() -> Result<()> {
     host.start_container()?;
     host.holds(&machine)?;
     progress.done("container started, host proven");
+    management_node.run_container(&site)?;
+    progress.done("mkdocker, rpower, lsdocker, rcons");
     machine.reboot()?;
     progress.done("rebooted");
     host.holds(&machine).context("after the reboot")?;
+    management_node.has_its_container(&site)?;
     progress.done("host proven again");
     machine.has_not_said("systemd-shutdown")?;
     management_node.update(&site)?;

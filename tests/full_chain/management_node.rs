@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{
-    DockerHost, Installed, Machine, Site, binary, commands, outcome, static_programs, typed,
+    DockerHost, Installed, Machine, Site, binary, commands, outcome, same, static_programs, typed,
     workspace,
 };
 use tempfile::TempDir;
@@ -214,6 +214,59 @@ impl ManagementNode {
         Ok(self.path("client"))
     }
 
+    /// A container that is a node: made, started, listed and entered from here; it stays.
+    pub(crate) fn run_container(&self, site: &Site) -> Result<()> {
+        let node = [
+            "groups=web",
+            "mgt=docker",
+            "dockerhost=host01",
+            "ip=10.77.0.51",
+            "image=busybox:latest",
+            "command=/bin/busybox sh -c 'trap exit TERM; /bin/busybox sleep 1000000 & wait'",
+            "restart=unless-stopped",
+        ];
+        self.typed("mkdef", &[&["-t", "node", "web01"], &node[..]].concat())?;
+        let typed = |name: &str, arguments: &[&str]| {
+            let program = site.command(self.path("usr/bin").join(name));
+            self.shown(program, name, arguments)
+        };
+        for (name, arguments, expected) in [
+            ("mkdocker", &["web01"][..], "web01: success\n"),
+            ("mkdocker", &["web01"], "web01: unchanged\n"),
+            ("rpower", &["web01", "start"], "web01: success\n"),
+            (
+                "rpower",
+                &["web01", "start"],
+                "web01: container already started\n",
+            ),
+            ("rpower", &["web01", "state"], "web01: running\n"),
+        ] {
+            same(&typed(name, arguments)?.as_str(), &expected)?;
+        }
+        let listed = typed("lsdocker", &["host01"])?;
+        ensure!(listed.contains(" /web01\n"), "lsdocker: {listed}");
+        // It is for people: a program that has a terminal for it types nothing, and the exit code is the shell's.
+        let line = "rcons web01 --exec '/bin/busybox sh -c \"echo here; exit 7\"'";
+        let line = format!("{}/{line}", shown(&self.path("usr/bin")));
+        let script = "script -q -e -c \"$0\" /dev/null </dev/null; test $? = 7";
+        let said = self.shown(site.command("sh"), "sh", &["-c", script, &line])?;
+        ensure!(said.contains("here"), "rcons: {said}");
+        Ok(())
+    }
+
+    /// The container of [`Self::run_container`] runs again, and is as it is declared.
+    pub(crate) fn has_its_container(&self, site: &Site) -> Result<()> {
+        for (name, arguments, expected) in [
+            ("rpower", &["web01", "state"][..], "web01: running\n"),
+            ("mkdocker", &["web01"], "web01: unchanged\n"),
+        ] {
+            let program = site.command(self.path("usr/bin").join(name));
+            same(&self.shown(program, name, arguments)?.as_str(), &expected)?;
+        }
+        ensure!(site.reaches("10.77.0.51", 120)?, "web01 does not answer");
+        Ok(())
+    }
+
     /// The node is known by what the site signed, has no authority's key, and renews by itself.
     pub(crate) fn has_enrolled(&self, machine: &Machine) -> Result<()> {
         machine.succeed(
@@ -283,7 +336,8 @@ impl ManagementNode {
         program
             .args(arguments)
             .current_dir(self.dir.path())
-            .env("SLIPWAY_CONFIG", self.path("config"));
+            .env("SLIPWAY_CONFIG", self.path("config"))
+            .env("DOCKER_CERT_PATH", self.path("client"));
         let ended = outcome(&mut program).with_context(|| format!("running {name}"))?;
         let here = self.dir.path().display().to_string();
         let said = format!("{}\n{}", typed(name, arguments), ended.stdout);
