@@ -18,8 +18,9 @@ pub(crate) const CASES: &[Case] = &[
     ("what_an_engine_says_does_nothing_to_a_terminal", escaped),
 ];
 
-/// Serves a socket: answers each request by what the function makes of its first line.
-fn serve(
+/// Serves a socket: answers each request by what the function makes of its text; one with nothing, or with "close" in it, ends
+/// the connection.
+pub(crate) fn serve(
     directory: &std::path::Path,
     answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
 ) -> PathBuf {
@@ -45,8 +46,9 @@ fn serve(
                         if body.len() < length.map_or(0, |length| length.parse().unwrap()) {
                             continue;
                         }
-                        let bytes = answer(head.lines().next().unwrap_or_default());
-                        if bytes.is_empty() || stream.write_all(&bytes).is_err() {
+                        let bytes = answer(&text);
+                        let ends = |bytes: &[u8]| bytes.windows(5).any(|five| five == b"close");
+                        if bytes.is_empty() || stream.write_all(&bytes).is_err() || ends(&bytes) {
                             return;
                         }
                         request.clear();
@@ -59,7 +61,7 @@ fn serve(
 }
 
 /// An answer with a body.
-fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {
+pub(crate) fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status}\r\nApi-Version: 1.41\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
@@ -67,14 +69,15 @@ fn answer(status: &str, kind: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn ping(version: &str) -> Vec<u8> {
+pub(crate) fn ping(version: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nContent-Length: 2\r\n\r\n").into_bytes()
 }
 
-/// Runs a command against an engine that answers so; returns its exit code and what it says.
+/// Runs a command against an engine that answers first lines so; returns its exit code and what it says.
 fn told(line: &str, engine: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> (i32, String) {
     let directory = tempfile::tempdir().unwrap();
-    let socket = serve(directory.path(), engine);
+    let first = |request: &str| request.lines().next().unwrap_or_default().to_owned();
+    let socket = serve(directory.path(), move |request| engine(&first(request)));
     let site = Site::bare(&format!(
         "[node.f1]\nmgt = \"docker\"\ndockerhost = \"unix:{}\"\nimage = \"app:1\"\ndockernics = [\"bridge\"]\n",
         socket.display()

@@ -3,9 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::Case;
 use crate::lab::{eventually, lab, text};
+use crate::newest::{self, NewestEngine};
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -26,6 +28,10 @@ pub(crate) const CASES: &[Case] = &[
     ("an_address_is_refused_before_anything_is_made", addresses),
     ("engines_refuse_what_no_definition_knows", networks),
     ("an_address_that_somebody_has_by_now_is_not_started", probed),
+    (
+        "a_hundred_addresses_are_asked_for_in_the_time_of_one",
+        probed_at_once,
+    ),
 ];
 
 fn definition(name: &str, host: &str, ip: &str) -> String {
@@ -419,4 +425,22 @@ fn probed() {
     assert_eq!(site.ok("rpower y1 start"), "y1: success\n");
     on_host("ip route del 10.73.46.0/24 dev lo");
     site.ok("rmdocker y1-y3 -f");
+}
+
+fn probed_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, socket) = NewestEngine::start(directory.path());
+    let node = |at| newest::definition(&format!("y{at:03}"), &socket, &format!("10.73.47.{at}"));
+    let site = Site::new(&(0..=100).map(node).collect::<String>());
+    site.ok("mkdocker y[000-100]");
+    let timed = |nodes: &str, count| {
+        let begun = Instant::now();
+        let told = site.ok(&format!("rpower {nodes} start"));
+        assert_eq!(told.matches(": success\n").count(), count, "{told}");
+        begun.elapsed()
+    };
+    let one = timed("y000", 1);
+    let all = timed("y[001-100]", 100);
+    // A probe takes 3 s; what the machine does beside it is little of that.
+    assert!(all < one * 2 + Duration::from_secs(5), "{one:?} {all:?}");
 }

@@ -72,35 +72,101 @@ fn networkd_makes_the_pair_and_leaves_what_open_vswitch_has_alone() {
         "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n",
     );
     applied(&host, Datapath::System);
-    let port = |name: &str, master: &str| {
+    let port = |name: &str, awaited: &str, master: &str| {
         format!(
-            "[Match]\nName={name}\n\n[Link]\nMTUBytes=1500\n\n[Network]\n{master}\nLinkLocalAddressing=no\n"
+            "[Match]\nName={name}\n\n[Link]\nMTUBytes=1500\n{awaited}\n[Network]\n{master}\nLinkLocalAddressing=no\n"
         )
     };
+    let not_awaited = "RequiredForOnline=no\n";
     for (file, expected) in [
         (
             "eth0.network",
-            "[Match]\nMACAddress=52:54:00:12:34:56\nName=eth0\n\n[Network]\nKeepMaster=yes\nLinkLocalAddressing=no\n"
+            "[Match]\nMACAddress=52:54:00:12:34:56\nName=eth0\n\n[Link]\nRequiredForOnline=no\n\n\
+             [Network]\nKeepMaster=yes\nLinkLocalAddressing=no\n"
                 .to_owned(),
         ),
         (
             "10-vb-mydocker0.netdev",
-            "[NetDev]\nName=vb-mydocker0\nKind=veth\nMTUBytes=1500\n\n[Peer]\nName=vs-mydocker0\n".to_owned(),
+            "[NetDev]\nName=vb-mydocker0\nKind=veth\nMTUBytes=1500\n\n[Peer]\nName=vs-mydocker0\n"
+                .to_owned(),
         ),
-        ("05-vb-mydocker0.network", port("vb-mydocker0", "Bridge=mydocker0")),
-        ("05-vs-mydocker0.network", port("vs-mydocker0", "KeepMaster=yes")),
+        (
+            "05-vb-mydocker0.network",
+            port("vb-mydocker0", "", "Bridge=mydocker0"),
+        ),
+        (
+            "05-vs-mydocker0.network",
+            port("vs-mydocker0", not_awaited, "KeepMaster=yes"),
+        ),
         (
             "05-ovs-mydocker0.network",
             "[Match]\nName=ovs-mydocker0\n\n[Link]\nUnmanaged=yes\n".to_owned(),
         ),
     ] {
-        assert_eq!(text(&host, &format!("systemd/network/{file}")), expected, "{file}");
+        assert_eq!(
+            text(&host, &format!("systemd/network/{file}")),
+            expected,
+            "{file}"
+        );
     }
     let bridge = text(&host, "systemd/network/10-mydocker0.network");
     assert!(
         bridge.contains("Address=10.0.0.5/24\nGateway=10.0.0.1\n"),
         "{bridge}"
     );
+}
+
+#[test]
+fn netplan_keeps_its_definitions_and_networkd_makes_the_pair_beside_them() {
+    let host = Host::of("netplan", "static4");
+    applied(&host, Datapath::System);
+    let plain = Host::of("netplan", "static4");
+    plain.plan().unwrap().apply().unwrap();
+    let file = "netplan/01-netcfg.yaml";
+    let (port, own) = ("      interfaces: [eth0]\n", text(&plain, file));
+    assert!(own.contains(port), "{own}");
+    assert_eq!(text(&host, file), own.replace(port, ""));
+    let written = texts(&host.root().join("etc/systemd"));
+    let written: Vec<_> = written.keys().map(|path| path.to_str().unwrap()).collect();
+    assert_eq!(
+        written,
+        [
+            "network/10-netplan-eth0.network.d/switch.conf",
+            "network/10-vb-mydocker0.netdev",
+            "network/10-vb-mydocker0.network",
+            "network/10-vs-mydocker0.network",
+        ]
+    );
+    assert_eq!(
+        text(
+            &host,
+            "systemd/network/10-netplan-eth0.network.d/switch.conf"
+        ),
+        "# eth0 is a port of Open vSwitch, and mydocker0 has its addresses.\n\
+         [Link]\nRequiredForOnline=no\n\n[Network]\nKeepMaster=yes\nLinkLocalAddressing=no\n"
+    );
+    // one whose files make the NIC a port already, and one that somebody else wrote
+    let file = "/etc/netplan/60-more.yaml";
+    let yaml = "network:\n  bridges:\n    mydocker0:\n      interfaces: [eth0]\n";
+    let path = "/etc/systemd/network/10-netplan-eth0.network.d/switch.conf";
+    for (file, text, message) in [
+        (
+            file,
+            yaml,
+            "netplan makes eth0 a port of mydocker0 itself, without a switch: take it out of its interfaces there first"
+                .to_owned(),
+        ),
+        (
+            path,
+            "[Link]\nMTUBytes=1500\n",
+            format!("{path} exists already and eth0 does not use it: remove it first"),
+        ),
+    ] {
+        let host = Host::of("netplan", "static4");
+        host.write(file, text);
+        let refused = plan(&host, Datapath::System).unwrap_err();
+        assert_eq!(format!("{refused:#}"), message);
+    }
 }
 
 #[test]
@@ -143,7 +209,7 @@ fn a_backend_that_gets_no_veth_pair_is_refused_by_name() {
     for backend in BACKENDS {
         let host = Host::of(backend, "static4");
         let planned = plan(&host, Datapath::System);
-        if ["ifupdown", "networkd"].contains(&backend) {
+        if ["ifupdown", "networkd", "netplan"].contains(&backend) {
             planned.unwrap();
             continue;
         }
@@ -152,7 +218,7 @@ fn a_backend_that_gets_no_veth_pair_is_refused_by_name() {
             format!("{:#}", planned.unwrap_err()),
             format!(
                 "{name} configures eth0, and Slipway writes no veth pair for it, which connects mydocker0 to ovs-mydocker0: \
-                 configure eth0 by systemd-networkd or ifupdown first"
+                 configure eth0 by systemd-networkd, by netplan with networkd, or by ifupdown first"
             )
         );
     }

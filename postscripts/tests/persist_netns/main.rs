@@ -2,7 +2,9 @@
 //!
 //! `handover`: clients and daemons that run go on with the lease they have. `boot`: the golden files
 //! are brought up by networkd, netplan, ifupdown, NetworkManager and network-scripts. `back`: the
-//! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `lasting`: a lease goes on. `activating`: a daemon is still at work. `foreign`: what is not the host's own is left alone. `disk`: an `/etc` that cannot be written is left as it was. A
+//! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `switch`: the uplink of a
+//! switch. `lasting`: a lease goes on. `activating`: a daemon is still at work. `foreign`: what is not the host's own is left
+//! alone. `disk`: an `/etc` that cannot be written is left as it was. A
 //! trial runs in a network, mount and process namespace and ends with
 //! it; one that lacks root or a program is ignored and says so.
 #![allow(
@@ -20,6 +22,7 @@ mod foreign;
 mod handover;
 mod host;
 mod lasting;
+mod switch;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -62,6 +65,7 @@ fn main() {
         foreign::trials(),
         lasting::trials(),
         back::trials(),
+        switch::trials(),
         whole::trials(),
     ]
     .into_iter()

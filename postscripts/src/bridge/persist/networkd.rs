@@ -7,7 +7,7 @@
 //! first. Reference: systemd.network(5), systemd.netdev(5), systemd.unit(5) on drop-ins.
 
 mod matching;
-mod pair;
+pub(super) mod pair;
 mod read;
 mod split;
 
@@ -69,7 +69,7 @@ pub(super) fn rewrite(
         dropins: dropins(sources, file),
         desired,
     };
-    if desired.switch.is_some() && pair::is_written(sources, desired) {
+    if pair::is_written(sources, desired) {
         return Ok(Vec::new());
     }
     if master(&cut).as_ref() == Some(&desired.bridge) && desired.switch.is_none() {
@@ -85,16 +85,8 @@ pub(super) fn rewrite(
         return Ok(Vec::new());
     }
     let mut after = sources.clone();
-    let mut ours = matching::names(&desired.bridge)
-        .chain([bridge_netdev(desired)])
-        .chain(pair::files(desired));
-    if let Some(known) = ours.find(|path| sources.holds(path)) {
-        bail!(
-            "{} exists already and {} does not use it: remove it first",
-            known.display(),
-            desired.nic
-        );
-    }
+    let ours = matching::names(&desired.bridge).chain([bridge_netdev(desired)]);
+    refuse_known(sources, ours, desired)?;
     after.insert(bridge_netdev(desired), netdev(desired));
     pair::insert(&mut after, desired)?;
     if cut.owned() {
@@ -124,6 +116,22 @@ pub(super) fn rewrite(
             Access::Like(file.to_owned())
         }
     }))
+}
+
+/// Refuses to write over files of ours that the NIC does not use.
+fn refuse_known(
+    sources: &Sources,
+    mut ours: impl Iterator<Item = PathBuf>,
+    desired: &DesiredBridge,
+) -> Result<()> {
+    match ours.find(|path| sources.holds(path)) {
+        None => Ok(()),
+        Some(known) => bail!(
+            "{} exists already and {} does not use it: remove it first",
+            known.display(),
+            desired.nic
+        ),
+    }
 }
 
 /// Writes down what networkd would generate from the bridge's name.
@@ -252,6 +260,9 @@ impl Cut<'_> {
         let section = ini.section_mut("Match");
         if section.value("Name") != Some(desired.nic.as_str()) {
             section.set("Name", &desired.nic);
+        }
+        if desired.switch.is_some() {
+            ini.section_mut("Link").set(pair::REQUIRED, "no");
         }
         let network = ini.section_mut("Network");
         network.add(match &desired.switch {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::backend::Backend;
 use super::model::DesiredBridge;
+use super::netplan::Renderer;
 use crate::bridge::net::{Datapath, SwitchWiring, rules_file};
 use crate::files::{Access, FileChange};
 use crate::owner::HostProgram;
@@ -40,11 +41,13 @@ impl SwitchConfig {
 
 /// Checks that a backend can make a veth pair.
 pub(super) fn check(backend: &Backend, desired: &DesiredBridge) -> Result<()> {
+    let networkd = Renderer::Networkd;
     match (&desired.switch, backend) {
         (None, _) | (_, Backend::Ifupdown | Backend::Networkd { .. }) => Ok(()),
+        (_, Backend::Netplan { renderer }) if *renderer == networkd => Ok(()),
         (Some(switch), _) => bail!(
             "{} configures {}, and Slipway writes no veth pair for it, which connects {} to {}: configure {} by \
-             systemd-networkd or ifupdown first",
+             systemd-networkd, by netplan with networkd, or by ifupdown first",
             backend.name(),
             desired.nic,
             desired.bridge,

@@ -40,14 +40,22 @@ pub(in crate::bridge::persist) fn rewrite(
         networkd::refuse_earlier(sources, &name, desired)?;
     }
     let port = port_id(&definition, desired);
+    let is_listed = documents
+        .iter()
+        .any(|document| ports(document, &desired.bridge).contains(&port.as_str()));
+    if is_listed && desired.switch.is_some() {
+        bail!(
+            "netplan makes {} a port of {} itself, without a switch: take it out of its interfaces there first",
+            desired.nic,
+            desired.bridge
+        );
+    }
     let mut bridge = BridgeState {
         token: token(&documents, &definition, desired)?,
         known: documents
             .iter()
             .any(|document| document.definition("bridges", &desired.bridge).is_some()),
-        holds: documents
-            .iter()
-            .any(|document| ports(document, &desired.bridge).contains(&port.as_str())),
+        holds: is_listed || networkd::pair::is_written(sources, desired),
     };
     let is_port = bridge.holds;
     let mut after = sources.clone();
@@ -65,6 +73,10 @@ pub(in crate::bridge::persist) fn rewrite(
     if definition.renderer == Renderer::Networkd && !is_port {
         let names = [definition.id.as_str(), &port, &desired.bridge];
         networkd::move_dropins(sources, &mut after, names, desired)?;
+        if desired.switch.is_some() {
+            networkd::pair::insert_dropin(&mut after, &port, desired)?;
+            networkd::pair::insert(&mut after, desired)?;
+        }
     }
     if definition.renderer == Renderer::Networkd
         && let Some(iaid) = desired.iaid
@@ -110,7 +122,7 @@ struct BridgeState {
     token: Option<Ipv6Addr>,
     /// Some file defines the bridge.
     known: bool,
-    /// Some file lists the NIC among its ports.
+    /// Some file lists the NIC among its ports, or connects it to the switch that has the NIC.
     holds: bool,
 }
 
@@ -219,9 +231,12 @@ fn split(
     let mut edits = Edits::of(text);
     let mut lines: Vec<String> = Vec::new();
     if !bridge.holds {
-        match target.and_then(|entry| entry.value.entry("interfaces")) {
-            Some(interfaces) => edits.append_item(&interfaces.value, &port)?,
-            None => lines.push(format!("interfaces: [{port}]")),
+        let interfaces = target.and_then(|entry| entry.value.entry("interfaces"));
+        match (&desired.switch, interfaces) {
+            (None, Some(interfaces)) => edits.append_item(&interfaces.value, &port)?,
+            (None, None) => lines.push(format!("interfaces: [{port}]")),
+            // netplan's version 1 has no veth pairs: networkd makes it from files of its own
+            (Some(_), _) => {}
         }
         if definition.group {
             edits.append_entry(
