@@ -79,9 +79,9 @@ pub use lock::Lock;
 pub use name::{GroupName, NodeName};
 pub use nearest::{best_match, did_you_mean, nearest};
 pub use netboot::{
-    AddressSource, FetchList, FetchedFile, ImageSource, ModuleIndex, NetbootAddress,
-    NetbootParameters, RootFsType, StateDisk, StateFallback, StateFsType, StateLabel, StateMemory,
-    StateOnDisk,
+    AddressSource, FetchList, FetchedFile, ImageSource, MemoryBound, ModuleIndex, NetbootAddress,
+    NetbootParameters, OverlayDevice, RootFsType, StateDisk, StateFallback, StateFsType,
+    StateLabel, StateOnDisk, StatePaths,
 };
 pub use network::{BridgePort, DockerNetwork, IfName, Network, NetworkFault};
 pub use node::{Group, GroupType, Node};

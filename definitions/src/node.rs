@@ -53,7 +53,11 @@ macro_rules! like_a_node {
             /// What becomes of the node without that file system: `none`, it is not started; `memory`, its state is in memory.
             statefallback: Option<crate::StateFallback>,
             /// How much memory the state of a node without an installed disk may take, where it is in memory: `50%`, `4G`.
-            statememory: Option<crate::StateMemory>,
+            statememory: Option<crate::MemoryBound>,
+            /// What keeps, in memory, what is written to the root of a node without an installed disk: `tmpfs`, or `zram`, which compresses it.
+            overlay: Option<crate::OverlayDevice>,
+            /// How much memory that may take: `25%`, `2G`.
+            overlaymemory: Option<crate::MemoryBound>,
             /// The disk that is installed to: `/dev/sda`, or a path below `/dev/disk/`.
             disk: Option<String>,
             /// The NIC that the node installs over: a name, or `mac`.

@@ -102,6 +102,8 @@ definition! {
         exlist: Option<String>,
         /// Programs that finish a root image.
         postinstall: Vec<String>,
+        /// Directories that nodes without an installed disk keep where they have a `statelabel`: `/var/log,/srv/data`.
+        statepaths: Option<crate::StatePaths>,
         /// Where the root image is built.
         rootimgdir: Option<String>,
         /// The file mode of the root image's files: `755`.

@@ -307,7 +307,7 @@ macro_rules! own_words {
 
 own_words!(false: Arch, Distro, crate::GroupName, crate::GroupType, crate::MacAddresses, crate::ProvMethod);
 own_words!(false: crate::BootLevel, crate::StateDisk, crate::StateFallback, crate::StateFsType);
-own_words!(false: crate::StateLabel, crate::StateMemory);
+own_words!(false: crate::MemoryBound, crate::OverlayDevice, crate::StateLabel, crate::StatePaths);
 // Containers.
 own_words!(false: crate::CapabilityChange, crate::ContainerLink, crate::ContainerUser, crate::CpuLimit);
 own_words!(false: crate::DeviceMapping, crate::DockerHost, crate::DockerName, crate::EngineOptions);

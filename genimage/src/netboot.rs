@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use definitions::{
     AddressSource, FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress,
-    NetbootParameters, Node, OsImage, ProgramDigest, RootFsType, Runlist, StateFsType, StateOnDisk,
+    NetbootParameters, Node, OsImage, OverlayDevice, ProgramDigest, RootFsType, Runlist,
+    StateFsType, StateOnDisk, StatePaths,
 };
 use ipnetwork::IpNetwork;
 
@@ -34,6 +35,8 @@ pub(crate) struct PackedImage {
     fs_type: RootFsType,
     /// The file systems for state that it has the program to make.
     makes: Vec<StateFsType>,
+    /// What of it nodes keep.
+    state_paths: Option<StatePaths>,
     /// What boots it, below [`PackedImage::served`].
     pub(crate) boot: BootFiles,
 }
@@ -91,6 +94,7 @@ impl PackedImage {
             directory,
             fs_type,
             makes: makes(&String::from_utf8_lossy(&manifest)),
+            state_paths: definition.statepaths.clone(),
             boot,
         })
     }
@@ -139,24 +143,46 @@ impl PackedImage {
         )
         .map_err(wrong)?;
         let made = state.as_ref().and_then(|state| state.made.as_ref());
-        if let Some((_, fs_type)) = made.filter(|(_, fs_type)| !self.makes.contains(fs_type)) {
-            return Err(Problem::new(format!(
-                "{}: its state is to be made as {fs_type}, and the root image has no mkfs.{fs_type}: add {} to the pkglist of \
-                 {}, then genimage and packimage",
-                node.name,
-                fs_type.package(),
-                self.record.osimage
-            )));
+        if let Some((_, fs_type)) = made {
+            self.require_program(node, "its state is to be made", *fs_type)?;
         }
+        let overlay = node.overlay.unwrap_or_default();
+        if overlay == OverlayDevice::Zram {
+            let what = "what is written to its root is to be kept in zram";
+            self.require_program(node, what, StateFsType::Ext4)?;
+        }
+        let state_paths = state.as_ref().and_then(|_| self.state_paths.clone());
         let parameters = NetbootParameters {
             mac: facts.mac.parse().map_err(wrong)?,
             address: address(node, facts)?,
             image,
             state,
+            state_paths,
             state_memory: node.statememory.clone(),
+            overlay,
+            overlay_memory: node.overlaymemory.clone(),
         };
         let words = parameters.to_string();
         Ok(words.split(' ').chain([PANIC]).map(str::to_owned).collect())
+    }
+
+    /// Refuses a node that is to have a file system which the root image cannot make.
+    fn require_program(
+        &self,
+        node: &Node,
+        what: &str,
+        fs_type: StateFsType,
+    ) -> Result<(), Problem> {
+        if self.makes.contains(&fs_type) {
+            return Ok(());
+        }
+        Err(Problem::new(format!(
+            "{}: {what} as {fs_type}, and the root image has no mkfs.{fs_type}: add {} to the pkglist of {}, then genimage \
+             and packimage",
+            node.name,
+            fs_type.package(),
+            self.record.osimage
+        )))
     }
 }
 

@@ -22,6 +22,9 @@ pub struct ModuleIndex {
 }
 
 impl ModuleIndex {
+    /// The file beside the modules of an initrd that has the release of their kernel.
+    pub const RELEASE: &'static str = "release";
+
     /// Parses the three files. A line that is none is passed over, as kmod does.
     pub fn parse(dep: &str, alias: &str, builtin: &str) -> Self {
         let mut index = Self::default();

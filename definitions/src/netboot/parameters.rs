@@ -11,7 +11,10 @@
 //! | `slipway.state=docker` | the label of the file system that keeps state; without it state is in memory |
 //! | `slipway.statedisk=/dev/sda` | the disk on which it is made, if there is none with the label; `slipway.statefs=ext4` |
 //! | `slipway.statefallback=memory` | what becomes of the node without it |
+//! | `slipway.statepaths=/var/log,/srv` | further directories that are kept there |
 //! | `slipway.statememory=50%` | how much memory state may take, where it is in memory |
+//! | `slipway.overlay=zram` | what keeps, in memory, what is written to the root; `tmpfs` without it |
+//! | `slipway.overlaymemory=25%` | how much memory that may take |
 //!
 //! The kernel takes a word with a '.' for a parameter of a module, and so passes none of them to init. Other words are
 //! those of others.
@@ -19,7 +22,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AddressSource, StateFallback, StateMemory, StateOnDisk};
+use super::{AddressSource, MemoryBound, OverlayDevice, StateFallback, StateOnDisk, StatePaths};
 use crate::{Error, MacAddresses};
 
 /// What a diskless node boots by.
@@ -33,8 +36,14 @@ pub struct NetbootParameters {
     pub image: ImageSource,
     /// The file system that keeps its state; without one, state is in memory.
     pub state: Option<StateOnDisk>,
+    /// Further directories that are kept there.
+    pub state_paths: Option<StatePaths>,
     /// How much memory state may take, where it is in memory.
-    pub state_memory: Option<StateMemory>,
+    pub state_memory: Option<MemoryBound>,
+    /// What keeps, in memory, what is written to its root.
+    pub overlay: OverlayDevice,
+    /// How much memory that may take.
+    pub overlay_memory: Option<MemoryBound>,
 }
 
 /// Where a root image is, and what it must be.
@@ -114,8 +123,17 @@ impl fmt::Display for NetbootParameters {
                 write!(f, " slipway.statefallback={}", state.fallback)?;
             }
         }
-        match &self.state_memory {
-            Some(memory) => write!(f, " slipway.statememory={memory}"),
+        if let Some(paths) = &self.state_paths {
+            write!(f, " slipway.statepaths={paths}")?;
+        }
+        if let Some(memory) = &self.state_memory {
+            write!(f, " slipway.statememory={memory}")?;
+        }
+        if self.overlay != OverlayDevice::default() {
+            write!(f, " slipway.overlay={}", self.overlay)?;
+        }
+        match &self.overlay_memory {
+            Some(memory) => write!(f, " slipway.overlaymemory={memory}"),
             None => Ok(()),
         }
     }
@@ -164,13 +182,16 @@ impl FromStr for NetbootParameters {
                 parsed(line, "slipway.statefs")?,
                 parsed(line, "slipway.statefallback")?,
             )?,
+            state_paths: parsed(line, "slipway.statepaths")?,
             state_memory: parsed(line, "slipway.statememory")?,
+            overlay: parsed(line, "slipway.overlay")?.unwrap_or_default(),
+            overlay_memory: parsed(line, "slipway.overlaymemory")?,
         })
     }
 }
 
 /// The words that are ours.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 13] = [
     "slipway.ip",
     "slipway.image",
     "slipway.type",
@@ -180,7 +201,10 @@ const WORDS: [&str; 10] = [
     "slipway.statedisk",
     "slipway.statefs",
     "slipway.statefallback",
+    "slipway.statepaths",
     "slipway.statememory",
+    "slipway.overlay",
+    "slipway.overlaymemory",
 ];
 
 fn malformed(word: &str, value: &str, expected: &str) -> Error {
@@ -229,7 +253,10 @@ mod tests {
                 sha256: "ab".repeat(32),
             },
             state: StateOnDisk::new("docker".parse().ok(), None, None, None).unwrap(),
+            state_paths: None,
             state_memory: None,
+            overlay: OverlayDevice::Tmpfs,
+            overlay_memory: None,
         }
     }
 
@@ -276,13 +303,18 @@ mod tests {
                 "slipway.stat",
                 "'slipway.stat=docker' is not a word of netboot: expected one of slipway.ip, slipway.image, \
                  slipway.type, slipway.bytes, slipway.sha256, slipway.state, slipway.statedisk, slipway.statefs, \
-                 slipway.statefallback, slipway.statememory",
+                 slipway.statefallback, slipway.statepaths, slipway.statememory, slipway.overlay, slipway.overlaymemory",
             ),
             (
                 "slipway.state=docker",
                 "slipway.statedisk=empty",
                 "'statedisk=empty' is not of any use by itself: expected a statelabel too: the label of the file system \
                  that keeps state",
+            ),
+            (
+                "slipway.state=docker",
+                "slipway.overlay=brd",
+                "'brd' is not memory for what is written to the root: expected 'tmpfs' or 'zram'",
             ),
             (
                 "slipway.state=docker",
@@ -309,6 +341,9 @@ mod tests {
             dhcp: bool,
             in_memory: bool,
             memory in proptest::option::of("[1-9][0-9]?[MG]|[1-8][0-9]%"),
+            paths in proptest::option::of("/srv/[a-z]{1,9}(,/opt/[A-Z0-9_@+-]{1,9})?"),
+            zram: bool,
+            written in proptest::option::of("[1-9][0-9]?[MG]|[1-8][0-9]%"),
         ) {
             let mut wanted = parameters();
             wanted.mac = mac.parse().unwrap();
@@ -327,6 +362,9 @@ mod tests {
                 wanted.address = AddressSource::Dhcp;
             }
             wanted.state_memory = memory.map(|memory| memory.parse().unwrap());
+            wanted.state_paths = paths.map(|paths| paths.parse().unwrap());
+            wanted.overlay = if zram { OverlayDevice::Zram } else { OverlayDevice::Tmpfs };
+            wanted.overlay_memory = written.map(|memory| memory.parse().unwrap());
             prop_assert_eq!(wanted.to_string().parse::<NetbootParameters>().unwrap(), wanted);
         }
     }

@@ -60,43 +60,6 @@ impl FromStr for StateDisk {
     }
 }
 
-/// A type that has a few values, each with its word.
-macro_rules! words {
-    ($(#[$meta:meta])* $noun:ident: $what:literal, $expected:literal; $($(#[$doc:meta])* $value:ident = $word:literal),+) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-        pub enum $noun {
-            $($(#[$doc])* $value),+
-        }
-
-        impl $noun {
-            /// Returns its word.
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$value => $word),+
-                }
-            }
-        }
-
-        impl fmt::Display for $noun {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-
-        impl FromStr for $noun {
-            type Err = Error;
-
-            fn from_str(text: &str) -> Result<Self, Error> {
-                match text {
-                    $($word => Ok(Self::$value),)+
-                    _ => Err(Error::invalid($what, text, $expected)),
-                }
-            }
-        }
-    };
-}
-
 words! {
     /// The file system that is made for state.
     StateFsType: "a file system for state", "'ext4' or 'xfs'";
@@ -125,37 +88,6 @@ words! {
     Refuse = "none",
     /// It is started with state in memory, and says so.
     Memory = "memory"
-}
-
-/// How much memory state in memory may take: `50%` of it, `4G`, `512M`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StateMemory(String);
-
-crate::name::text! { StateMemory }
-
-impl FromStr for StateMemory {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let parse = |digits: &str| {
-            let plain = !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
-            digits.parse::<u32>().ok().filter(|_| plain)
-        };
-        let fits = match text.char_indices().last() {
-            Some((end, '%')) => parse(&text[..end]).is_some_and(|share| (1..=90).contains(&share)),
-            Some((end, 'M' | 'G')) => parse(&text[..end]).is_some(),
-            _ => false,
-        };
-        if fits {
-            return Ok(Self(text.to_owned()));
-        }
-        let expected = "a share of the memory from '1%' to '90%', or a size such as '512M' or '4G'";
-        Err(Error::invalid(
-            "a bound for state in memory",
-            text,
-            expected,
-        ))
-    }
 }
 
 /// The file system that keeps a node's state.
@@ -231,36 +163,6 @@ mod tests {
                 format!(
                     "'{text}' is not a disk for state: expected 'empty', or a disk as the kernel names it, such as \
                      '/dev/sda' or '/dev/nvme0n1': links such as /dev/disk/by-id are not there yet when it is made"
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn a_bound_leaves_memory_for_the_system() {
-        for text in ["1%", "50%", "90%", "512M", "4G"] {
-            assert_eq!(&*text.parse::<StateMemory>().unwrap(), text);
-        }
-        for text in [
-            "",
-            "0%",
-            "91%",
-            "100%",
-            "50",
-            "4g",
-            "4T",
-            "-1G",
-            "+1G",
-            "G",
-            "%",
-            "05%",
-            "1G,mode=0777",
-        ] {
-            assert_eq!(
-                text.parse::<StateMemory>().unwrap_err().to_string(),
-                format!(
-                    "'{text}' is not a bound for state in memory: expected a share of the memory from '1%' to '90%', or a \
-                     size such as '512M' or '4G'"
                 )
             );
         }

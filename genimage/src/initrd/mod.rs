@@ -77,6 +77,7 @@ pub fn render(request: InitrdRequest<'_>, read: &ReadFile<'_>) -> Result<Vec<u8>
         ("modules.dep", kept.render_dep()),
         ("modules.alias", kept.render_alias()),
         ("modules.builtin", kept.render_builtin()),
+        (ModuleIndex::RELEASE, format!("{release}\n")),
     ] {
         archive.file(&format!("{MODULES}/{name}"), 0o644, text)?;
     }
@@ -230,6 +231,7 @@ mod tests {
             "lib/firmware/e/1.bin.xz\0",
             "e1000.ko: failover.ko\n",
             "alias pci:v8086* e1000\n",
+            "lib/modules/release\0\0\x006.1.0-test\n",
         ] {
             let found = archive.contains(part);
             assert!(

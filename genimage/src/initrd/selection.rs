@@ -1,7 +1,7 @@
 //! Which modules of a kernel an initrd has. Pure.
 //!
 //! All Ethernet drivers and those of virtual machines, so that one initrd boots every machine, and what mounts the image.
-//! Drivers of disks are the image's own: it is the root before state is mounted. Not there are drivers of wireless and USB
+//! Drivers of disks are the image's own: it is the root before state is mounted. ext4 is there for what is written to the root. Not there are drivers of wireless and USB
 //! NICs, which nobody boots a docker host by: the osimage's `netdrivers` adds them.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ const DIRECTORIES: [&str; 4] = [
 ];
 
 /// Modules that are taken by name, where the kernel has them.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 13] = [
     // networks of virtual machines, and the buses that they are on
     "virtio_net",
     "virtio_pci",
@@ -31,6 +31,11 @@ const NAMES: [&str; 9] = [
     // what mounts the image
     "brd",
     "overlay",
+    // what keeps, in memory, what is written to the root; the kernel asks for the last two by themselves
+    "zram",
+    "ext4",
+    "lzo-rle",
+    "crc32c_generic",
 ];
 
 /// Selects the modules of an initrd, with all that they need.
@@ -89,14 +94,27 @@ mod tests {
                    kernel/drivers/nvme/host/nvme.ko.xz:\n\
                    kernel/drivers/net/usb/r8152.ko.xz:\n\
                    kernel/drivers/block/brd.ko.xz:\n\
-                   kernel/fs/squashfs/squashfs.ko.xz:\n";
+                   kernel/fs/squashfs/squashfs.ko.xz:\n\
+                   kernel/drivers/block/zram/zram.ko.xz: kernel/mm/zsmalloc.ko.xz\n\
+                   kernel/mm/zsmalloc.ko.xz:\n\
+                   kernel/crypto/lzo-rle.ko.xz:\n";
         let index = ModuleIndex::parse(dep, "", "kernel/fs/overlayfs/overlay.ko\n");
         let drivers = ["r8152.ko".to_owned()];
         let selected = select(&index, RootFsType::Squashfs, &drivers, "6.1").unwrap();
         let selected: Vec<_> = selected.into_iter().collect();
         assert_eq!(
             selected,
-            ["brd", "e1000e", "ptp", "r8152", "squashfs", "virtio_net"]
+            [
+                "brd",
+                "e1000e",
+                "lzo_rle",
+                "ptp",
+                "r8152",
+                "squashfs",
+                "virtio_net",
+                "zram",
+                "zsmalloc"
+            ]
         );
         let error = select(&index, RootFsType::Erofs, &[], "6.1").unwrap_err();
         assert!(

@@ -3,7 +3,7 @@
 //! ```text
 //! spec (of what?) ─> container, base (into which container image, if any?) ─> stage, namespace (where?)
 //!       ─> inside, apt, rpm (by whom?) ─> tree, finish (what is in it?) ─> root (one sorted tar)
-//!       ─> pack (in which form?) ─> record (what do nodes get?)
+//!       ─> pack, verity (in which form?) ─> record (what do nodes get?)
 //! ```
 //!
 //! Packages and scripts run in a user namespace, as nobody whom this machine knows, and in memory. From there on a
@@ -31,5 +31,6 @@ pub(crate) mod spec;
 mod stage;
 mod synclist;
 mod tree;
+mod verity;
 
 pub use tree::layer_paths;

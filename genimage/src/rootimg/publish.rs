@@ -7,12 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use definitions::{InstallDir, OsImage, ProvMethod};
+use sha2::{Digest, Sha256};
 
 use super::build::{STAGING, lock};
 use super::initrd_file::{self, InitrdParts};
 use super::pack::Packing;
-use super::record::{RootImageDir, RootImageRecord};
-use super::root::{RootRecord, publish_bytes, remove_leftovers};
+use super::record::{FileRecord, RootImageDir, RootImageRecord, VerityRecord};
+use super::root::{self, RootRecord, publish_bytes, remove_leftovers};
+use super::verity::HashTree;
 use crate::vouch::SiteKey;
 
 /// The largest asset of a node that may name an image.
@@ -50,6 +52,12 @@ pub(crate) fn publish(
     anyhow::ensure!(directory.path().is_dir(), built());
     let _lock = lock(directory.path())?;
     let root = RootRecord::load(&directory)?.with_context(built)?;
+    anyhow::ensure!(
+        root.osimage == *name,
+        "the root in {} is that of the osimage {}: genimage {name}, or give one of them a rootimgdir of its own",
+        directory.path().display(),
+        root.osimage
+    );
     let Packing {
         format,
         compression,
@@ -59,17 +67,19 @@ pub(crate) fn publish(
     let mut notes = Vec::new();
     let is_current = |record: &RootImageRecord| {
         let same = record.packed_from == root.tar.sha256 && record.built_from == root.built_from;
-        same && record.format == format && record.compression == Some(compression)
+        let packed_so = record.format == format && record.compression == Some(compression);
+        same && packed_so && record.verity.is_some() == format.is_filesystem()
     };
     let staging = make_staging(directory.path())?;
     let mut record = match old.clone().filter(is_current) {
         Some(record) => record,
         None => {
             if site.is_some() {
+                directory.require_own([root::RECORD, &root.tar.file])?;
                 let remedy = format!("genimage --rebuild {name}");
                 directory.check_digest(&root.tar, &remedy)?;
             }
-            let image = pack(&directory, staging.path(), &root, packing, &mut notes)
+            let (image, verity) = pack(&directory, staging.path(), &root, packing, &mut notes)
                 .with_context(|| format!("packing the root image of {name}"))?;
             RootImageRecord {
                 osimage: name.clone(),
@@ -84,7 +94,7 @@ pub(crate) fn publish(
                 initrd: None,
                 initrd_from: None,
                 manifest: root.manifest.clone(),
-                verity: None,
+                verity,
             }
         }
     };
@@ -133,13 +143,34 @@ fn pack(
     root: &RootRecord,
     packing: Packing,
     notes: &mut Vec<String>,
-) -> Result<super::record::FileRecord> {
+) -> Result<(FileRecord, Option<VerityRecord>)> {
     let path = directory.path();
     let packed = staging.join("image");
     notes.extend(packing.pack(&directory.file(&root.tar), &packed, root.epoch)?);
     let mut file = fs::File::open(&packed).context("reading what was packed")?;
     let ending = packing.ending();
-    publish_bytes(staging, path, ("rootimg", Some(&ending)), &mut file)
+    let image = publish_bytes(staging, path, ("rootimg", Some(&ending)), &mut file)?;
+    let is_filesystem = packing.format.is_filesystem();
+    let verity = is_filesystem.then(|| verity(directory, staging, &image));
+    let verity = verity.transpose().context("making its hash tree")?;
+    Ok((image, verity))
+}
+
+/// Publishes the hash tree of an image; the same image has the same salt.
+fn verity(directory: &RootImageDir, staging: &Path, image: &FileRecord) -> Result<VerityRecord> {
+    let path = directory.file(image);
+    let file = fs::File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+    let salt = Sha256::digest(&image.sha256).into();
+    let tree = HashTree::of(&mut io::BufReader::with_capacity(1 << 18, file), &salt)
+        .with_context(|| format!("reading {}", path.display()))?;
+    let name = ("rootimg", Some("verity"));
+    let file = publish_bytes(staging, directory.path(), name, &mut tree.bytes.as_slice())?;
+    Ok(VerityRecord {
+        tree: file,
+        root_hash: tree.root_hash,
+        salt: tree.salt,
+        data_blocks: tree.data_blocks,
+    })
 }
 
 /// Removes images, kernels, initrds and signatures of this directory that are neither used nor named by a node's assets.
@@ -216,6 +247,7 @@ mod tests {
         for (name, expected) in [
             ("rootimg.0123456789abcdef.squashfs", true),
             ("rootimg.0123456789abcdef.tar.zst", true),
+            ("rootimg.0123456789abcdef.verity", true),
             ("kernel.0123456789abcdef", true),
             ("rootimg.json", false),
             ("rootimg.gz", false),

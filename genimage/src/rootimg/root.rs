@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::record::{FileRecord, RootImageDir, read_record};
 
 /// The name of the record.
-const RECORD: &str = "root.json";
+pub(super) const RECORD: &str = "root.json";
 
 /// What was built, of what, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use definitions::{OsImage, hex};
-use genimage::rootimg::record::{FileRecord, ImageFormat, RootImageDir, RootImageRecord};
+use genimage::rootimg::record::{
+    FileRecord, ImageFormat, RootImageDir, RootImageRecord, VerityRecord,
+};
 use sha2::{Digest, Sha256};
 
 /// The osimage of the tests.
@@ -98,7 +100,12 @@ impl Site {
             initrd: Some(file("initrd", None, "the initrd")),
             initrd_from: None,
             manifest: file("root", Some("sha256sums"), "sums\n"),
-            verity: None,
+            verity: Some(VerityRecord {
+                tree: file("rootimg", Some("verity"), "the tree"),
+                root_hash: "d".repeat(64),
+                salt: "e".repeat(64),
+                data_blocks: 1,
+            }),
         };
         directory.save(&record).unwrap();
     }

@@ -165,25 +165,35 @@ fn where_a_node_s_state_is_made_is_told_to_it() {
             record.manifest.bytes = sums.len() as u64;
             site.write(&format!("{DIRECTORY}/{}", record.manifest.file), &sums);
         });
+        let image = site.path(&format!("config/osimages/{IMAGE}.toml"));
+        let text = fs::read_to_string(&image).unwrap() + "statepaths = \"/var/log,/srv\"\n";
+        fs::write(image, text).unwrap();
         site.nodes(&format!(
             "[node.host01]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\n{attributes}"
         ));
         let ran = nodeset(&site, "host01");
         (ran, site)
     };
+    // Without a label there is nothing on which they could be kept.
+    let digest_and = |words: &str| format!(" slipway.sha256={}{words}", "ab".repeat(32));
     for (attributes, words) in [
         (
             "statelabel = \"docker\"\nstatedisk = \"empty\"\nstatefallback = \"memory\"\nstatememory = \"4G\"\n",
             " slipway.state=docker slipway.statedisk=empty slipway.statefs=ext4 slipway.statefallback=memory \
-             slipway.statememory=4G panic=60",
+             slipway.statepaths=/var/log,/srv slipway.statememory=4G panic=60",
         ),
         (
             "statelabel = \"docker\"\nstatedisk = \"/dev/vda\"\nstatefs = \"xfs\"\n",
-            " slipway.state=docker slipway.statedisk=/dev/vda slipway.statefs=xfs panic=60",
+            " slipway.state=docker slipway.statedisk=/dev/vda slipway.statefs=xfs \
+             slipway.statepaths=/var/log,/srv panic=60",
         ),
         (
             "statememory = \"30%\"\n",
-            " slipway.statememory=30% panic=60",
+            &digest_and(" slipway.statememory=30% panic=60"),
+        ),
+        (
+            "overlay = \"zram\"\noverlaymemory = \"2G\"\n",
+            &digest_and(" slipway.overlay=zram slipway.overlaymemory=2G panic=60"),
         ),
     ] {
         let program = if attributes.contains("xfs") {
@@ -201,6 +211,12 @@ fn where_a_node_s_state_is_made_is_told_to_it() {
     let message = format!(
         "nodeset: host01: its state is to be made as xfs, and the root image has no mkfs.xfs: add xfsprogs to the pkglist of \
          {IMAGE}, then genimage and packimage\n"
+    );
+    assert!(ran.code == 1 && ran.err.contains(&message), "{ran:?}");
+    let (ran, _) = of("overlay = \"zram\"\n", "mkfs.xfs");
+    let message = format!(
+        "nodeset: host01: what is written to its root is to be kept in zram as ext4, and the root image has no mkfs.ext4: add \
+         e2fsprogs to the pkglist of {IMAGE}, then genimage and packimage\n"
     );
     assert!(ran.code == 1 && ran.err.contains(&message), "{ran:?}");
     let (ran, _) = of("statedisk = \"empty\"\n", "mke2fs");

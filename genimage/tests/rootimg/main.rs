@@ -5,6 +5,7 @@
 mod container;
 mod registry;
 mod scene;
+mod verity;
 mod vouched;
 
 use std::fs;
@@ -88,24 +89,35 @@ fn main() {
         let root = nix::unistd::Uid::effective().is_root();
         (!root).then(|| "not root".to_owned())
     });
-    for (name, run) in [
-        ("a_full_disk_leaves_what_was_there", full_disk as fn()),
-        ("an_ordinary_user_builds_the_same_image", ordinary_user),
+    let needs_veritysetup = lacking.or_else(verity::lacking);
+    for (name, run, lacking) in [
+        (
+            "a_full_disk_leaves_what_was_there",
+            full_disk as fn(),
+            &needs_root,
+        ),
+        (
+            "an_ordinary_user_builds_the_same_image",
+            ordinary_user,
+            &needs_root,
+        ),
         (
             "settings_of_the_management_node_count_for_nothing",
             settings,
+            &needs_root,
+        ),
+        (
+            "the_hash_tree_of_an_image_is_that_of_veritysetup",
+            verity::judged,
+            &needs_veritysetup,
         ),
     ] {
         let trial = Trial::test(name, move || {
             run();
             Ok(())
         });
-        let kind = needs_root.clone().unwrap_or_default();
-        trials.push(
-            trial
-                .with_kind(kind)
-                .with_ignored_flag(needs_root.is_some()),
-        );
+        let kind = lacking.clone().unwrap_or_default();
+        trials.push(trial.with_kind(kind).with_ignored_flag(lacking.is_some()));
     }
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     scene::clear();
@@ -507,8 +519,21 @@ fn killed() {
     }
     assert_eq!(fs::read(scene.images().join("root.json")).unwrap(), record);
     scene.define("");
+    // Whenever it is killed, there is a root to be packed, or there is the next one.
+    for moment in [100, 300, 900] {
+        for line in ["genimage image --rebuild", "packimage -m tar -c xz image"] {
+            let mut child = scene.start(line);
+            std::thread::sleep(Duration::from_millis(moment));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            scene.ok("packimage image");
+        }
+    }
     scene.ok("genimage image --rebuild");
-    assert_eq!(scene.names(), before, "the next run clears what was left");
+    scene.ok("packimage -m tar image");
+    let mut names = scene.names();
+    names.retain(|name| !name.starts_with("rootimg."));
+    assert_eq!(names, before, "the next run clears what was left");
 }
 
 fn running(word: &str) -> bool {

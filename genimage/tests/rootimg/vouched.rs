@@ -1,6 +1,7 @@
 //! What the site's key signs of a packed root image: gpgv verifies it.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use crate::scene::Scene;
@@ -105,6 +106,7 @@ pub(crate) fn signed() {
         "{refused:?}"
     );
     fs::write(&tar, built).unwrap();
+    written_by_others(&scene);
     // What cannot be signed is not published.
     let record = fs::read_to_string(scene.images().join("rootimg.json")).unwrap();
     scene.script(
@@ -125,4 +127,49 @@ pub(crate) fn signed() {
         fs::read_to_string(scene.images().join("rootimg.json")).unwrap(),
         record
     );
+}
+
+/// What others can have written, the key does not sign: a record and a root that agree with each other say nothing then.
+fn written_by_others(scene: &Scene) {
+    let (images, above) = (scene.images(), scene.installdir().join("netboot"));
+    let files = [images.join("root.json"), scene.one("root.", ".tar")];
+    for path in files.iter().chain([&images, &above]) {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        for (opened, owner) in [
+            (mode | 0o020, None),
+            (mode | 0o002, None),
+            (mode, Some(1234)),
+        ] {
+            if owner.is_some() && !nix::unistd::Uid::effective().is_root() {
+                continue;
+            }
+            fs::set_permissions(path, fs::Permissions::from_mode(opened)).unwrap();
+            std::os::unix::fs::chown(path, owner, None).unwrap();
+            let refused = scene.run("packimage image");
+            let said = format!(
+                "packimage: the site's key signs nothing that others can have written: {} belongs to user {} and has the mode \
+                 {:o}: see that it is what you built, then chown it and chmod go-w, or run genimage --rebuild\n",
+                path.display(),
+                fs::metadata(path).unwrap().uid(),
+                opened & 0o7777
+            );
+            assert_eq!((refused.code, refused.err), (Some(1), said));
+            let own = nix::unistd::Uid::effective().as_raw();
+            std::os::unix::fs::chown(path, Some(own), None).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+    // A root that another osimage's run left in this directory is not published by this one's name.
+    let text = fs::read_to_string(&files[0]).unwrap();
+    let other = text.replace("\"osimage\": \"image\"", "\"osimage\": \"other\"");
+    assert_ne!(other, text);
+    fs::write(&files[0], other).unwrap();
+    let refused = scene.run("packimage image");
+    let said = format!(
+        "packimage: the root in {} is that of the osimage other: genimage image, or give one of them a rootimgdir of its \
+         own\n",
+        images.display()
+    );
+    assert_eq!((refused.code, refused.err), (Some(1), said));
+    fs::write(&files[0], text).unwrap();
 }

@@ -57,12 +57,15 @@ fn boot(console: &Console, server: &mut Option<IpAddr>) -> Result<()> {
     }
     let line = fs::read_to_string("/proc/cmdline").context("reading the kernel's command line")?;
     let parameters: NetbootParameters = line.parse()?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
+        .context("reading the release of the kernel")?;
+    Drivers::check_release(Path::new(Drivers::HOME), &release)?;
     let drivers = Drivers::load(Path::new(Drivers::HOME))?;
     wait_for_nic(&drivers, &parameters.mac, console)?;
     nic::configure(&parameters, console)?;
     *server = server_of(&parameters);
     fetch_image(&parameters, &drivers, console)?;
-    root::mount_root(parameters.image.fs_type, &drivers)?;
+    root::mount_root(&parameters, &drivers, console)?;
     keep_archive(Path::new(ROOT))?;
     root::switch()?;
     let is_kept = state::mount_state(&parameters, console)?;

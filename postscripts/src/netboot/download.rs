@@ -2,6 +2,7 @@
 //! of it is the expected one.
 
 use std::io::{self, Seek, SeekFrom, Write};
+use std::iter;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,9 @@ pub(super) struct Waits {
     /// The first pause; each further one is twice as long, up to half a minute.
     pub(super) first: Duration,
     /// How many tries in a row may bring nothing.
-    pub(super) patience: u32,
+    pub(super) patience: usize,
+    /// What a pause is made by.
+    pub(super) sleep: fn(Duration),
 }
 
 impl Default for Waits {
@@ -34,7 +37,16 @@ impl Default for Waits {
         Self {
             first: Duration::from_secs(1),
             patience: 32,
+            sleep,
         }
+    }
+}
+
+impl Waits {
+    /// Returns the pauses between tries that bring nothing.
+    fn pauses(self) -> impl Iterator<Item = Duration> {
+        let next = |pause: &Duration| Some((*pause * 2).min(MAX_PAUSE));
+        iter::successors(Some(self.first), next).take(self.patience - 1)
     }
 }
 
@@ -107,7 +119,7 @@ impl<'a> Download<'a> {
     /// Fetches the file, in as many parts as it takes; returns the digest of what came.
     fn fetch_all(&self, sink: &mut dyn Sink) -> Result<String> {
         let mut part = Received::new(self, sink);
-        let (mut pause, mut in_vain) = (self.waits.first, 0);
+        let mut pauses = self.waits.pauses();
         while part.bytes < self.bytes {
             let before = part.bytes;
             let failure = match self
@@ -119,24 +131,23 @@ impl<'a> Download<'a> {
                 Err(failure) => bail!("fetching {} from {}: {failure}", self.name, self.url.host),
             };
             if part.bytes > before {
-                (pause, in_vain) = (self.waits.first, 0);
+                pauses = self.waits.pauses();
             }
-            in_vain += 1;
-            if in_vain == self.waits.patience {
+            let Some(pause) = pauses.next() else {
                 bail!(
-                    "fetching {} from {}: {failure}; it was tried {in_vain} times",
+                    "fetching {} from {}: {failure}; it was tried {} times",
                     self.name,
-                    self.url.host
+                    self.url.host,
+                    self.waits.patience
                 );
-            }
+            };
             self.console.say(format!(
                 "fetching {} from {}: {failure}; another try in {} s",
                 self.name,
                 self.url.host,
                 pause.as_secs_f32()
             ));
-            sleep(pause);
-            pause = (pause * 2).min(MAX_PAUSE);
+            (self.waits.sleep)(pause);
         }
         part.sink.flush().context("writing it")?;
         Ok(hex(&part.hasher.finalize()))
@@ -204,22 +215,32 @@ fn progress(bytes: u64, of: u64, elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Cursor;
     use std::net::{SocketAddr, TcpListener};
+    use std::os::fd::{AsRawFd, OwnedFd};
+
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
+    };
 
     use super::*;
 
     const QUICK: Waits = Waits {
         first: Duration::from_millis(20),
         patience: 3,
+        sleep,
     };
 
     /// Makes an answer to a request.
     type Answer = Box<dyn FnOnce(&str) -> Vec<u8> + Send>;
 
     /// Serves one answer a connection; the request is passed to it.
-    fn serve(mut answers: Vec<Answer>) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn serve(answers: Vec<Answer>) -> SocketAddr {
+        serve_at(TcpListener::bind("127.0.0.1:0").unwrap(), answers)
+    }
+
+    fn serve_at(listener: TcpListener, mut answers: Vec<Answer>) -> SocketAddr {
         let address = listener.local_addr().unwrap();
         answers.reverse();
         std::thread::spawn(move || {
@@ -269,11 +290,15 @@ mod tests {
     }
 
     fn fetch(server: SocketAddr) -> Result<Vec<u8>, String> {
+        fetch_with(server, QUICK)
+    }
+
+    fn fetch_with(server: SocketAddr, waits: Waits) -> Result<Vec<u8>, String> {
         let console = Console::standard_error();
         let sha256 = hex(&Sha256::digest(content()));
         let url = format!("http://{server}/install/a.squashfs");
         let bytes = content().len() as u64;
-        let download = Download::of(&url, bytes, &sha256, &console, QUICK).unwrap();
+        let download = Download::of(&url, bytes, &sha256, &console, waits).unwrap();
         let mut sink = Cursor::new(Vec::new());
         let result = download.run(&mut sink);
         result
@@ -308,6 +333,66 @@ mod tests {
                 hex(&expected)
             )
         );
+    }
+
+    thread_local! {
+        /// How long this thread has slept, and what listens once it has slept for ten minutes.
+        static CLOCK: Cell<(Duration, Option<OwnedFd>)> = const { Cell::new((Duration::ZERO, None)) };
+    }
+
+    /// Passes time, and has the server come back after ten minutes.
+    fn pass(pause: Duration) {
+        CLOCK.with(|clock| {
+            let (slept, socket) = clock.take();
+            let slept = slept + pause;
+            let is_back = |_: &OwnedFd| slept >= Duration::from_secs(600);
+            let (back, away) = match socket {
+                Some(socket) if is_back(&socket) => (Some(socket), None),
+                socket => (None, socket),
+            };
+            if let Some(socket) = back {
+                listen(&socket, Backlog::MAXCONN).unwrap();
+                serve_at(TcpListener::from(socket), vec![up_to(content().len())]);
+            }
+            clock.set((slept, away));
+        });
+    }
+
+    #[test]
+    fn a_server_that_is_away_for_ten_minutes_is_waited_for_and_not_for_ever() {
+        let waits = Waits {
+            sleep: pass,
+            ..Waits::default()
+        };
+        // Nobody connects to it before it listens, and nobody else gets its port.
+        let away = || {
+            let socket = socket(
+                AddressFamily::Inet,
+                SockType::Stream,
+                SockFlag::SOCK_CLOEXEC,
+                None,
+            );
+            let socket = socket.unwrap();
+            bind(socket.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+            let bound: SockaddrIn = getsockname(socket.as_raw_fd()).unwrap();
+            (socket, SocketAddr::from((bound.ip(), bound.port())))
+        };
+        let (socket, address) = away();
+        CLOCK.set((Duration::ZERO, Some(socket)));
+        assert_eq!(fetch_with(address, waits), Ok(content()));
+        let slept = CLOCK.take().0;
+        assert!((600..630).contains(&slept.as_secs()), "{slept:?}");
+
+        let (_socket, address) = away();
+        assert_eq!(
+            fetch_with(address, waits).unwrap_err(),
+            format!(
+                "fetching a.squashfs from {address}: connecting to {address}: Connection refused (os error 111); it was \
+                 tried 32 times"
+            )
+        );
+        let slept = CLOCK.take().0;
+        assert!((800..900).contains(&slept.as_secs()), "{slept:?}");
     }
 
     #[test]

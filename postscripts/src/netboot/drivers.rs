@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use definitions::ModuleIndex;
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
@@ -39,6 +39,23 @@ impl Drivers {
             home: home.to_owned(),
             index: ModuleIndex::parse(&dep, &alias, &read("modules.builtin")?),
         })
+    }
+
+    /// Refuses a kernel that the modules are not for.
+    ///
+    /// # Errors
+    /// When the kernel that runs has another release.
+    pub(super) fn check_release(home: &Path, running: &str) -> Result<()> {
+        let path = home.join(ModuleIndex::RELEASE);
+        let release = fs::read_to_string(&path);
+        let release = release.with_context(|| format!("reading {}", path.display()))?;
+        let (release, running) = (release.trim(), running.trim());
+        ensure!(
+            release == running,
+            "the kernel {running} runs, and the initrd has the modules of {release}: the machine was not started by the \
+             boot.ipxe that nodeset wrote; run nodeset again, and have the machine boot by it"
+        );
+        Ok(())
     }
 
     /// Loads the modules for every device that there is now; `done` holds the devices whose modules were loaded.
@@ -173,6 +190,19 @@ mod tests {
         assert_eq!(
             found,
             ["pci:v00001AF4d00001000", "virtio:d00000001v00001AF4"]
+        );
+    }
+
+    #[test]
+    fn another_kernel_than_that_of_the_modules_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(ModuleIndex::RELEASE), "6.12.9-amd64\n").unwrap();
+        assert!(Drivers::check_release(home.path(), "6.12.9-amd64\n").is_ok());
+        let refused = Drivers::check_release(home.path(), "6.1.0-28-amd64\n").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the kernel 6.1.0-28-amd64 runs, and the initrd has the modules of 6.12.9-amd64: the machine was not started by \
+             the boot.ipxe that nodeset wrote; run nodeset again, and have the machine boot by it"
         );
     }
 

@@ -13,8 +13,16 @@ const MIN_BESIDE_IMAGE: u64 = 256 << 20;
 /// # Errors
 /// With how much there is, and how much it would take.
 pub(super) fn check(image_bytes: u64) -> Result<()> {
-    let text = fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")?;
-    fits(&text, image_bytes)
+    fits(&meminfo()?, image_bytes)
+}
+
+/// Returns how many bytes of memory the machine has.
+pub(super) fn total() -> Result<u64> {
+    bytes(&meminfo()?, "MemTotal")
+}
+
+fn meminfo() -> Result<String> {
+    fs::read_to_string("/proc/meminfo").context("reading /proc/meminfo")
 }
 
 fn fits(meminfo: &str, image_bytes: u64) -> Result<()> {

@@ -18,9 +18,11 @@ mod drivers;
 mod empty;
 mod files;
 mod identity;
+mod kept_path;
 mod memory;
 mod mounts;
 mod nic;
+mod overlay;
 mod ram_disk;
 mod root;
 mod state;
@@ -28,3 +30,4 @@ mod state_disk;
 mod superblock;
 
 pub use command::main;
+pub use state::mount_device;

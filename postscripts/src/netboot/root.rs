@@ -6,20 +6,20 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use definitions::RootFsType;
+use definitions::NetbootParameters;
 use nix::mount::MsFlags;
 use nix::unistd::{chdir, chroot};
 
+use super::console::Console;
 use super::drivers::Drivers;
 use super::mounts::{mount_at, move_mount};
+use super::overlay;
 use super::ram_disk::RamDisk;
 
 /// Where the root is until it is the root.
 pub(super) const ROOT: &str = "/newroot";
 const IMAGE: &str = "/image";
 const OVERLAY: &str = "/overlay";
-/// The most memory that what is written to the root may take.
-const OVERLAY_SHARE: &str = "size=25%,mode=0755";
 /// What systems call their init.
 const INITS: [&str; 3] = [
     "/sbin/init",
@@ -30,7 +30,12 @@ const INITS: [&str; 3] = [
 const LEFT_OVERS: [&str; 3] = ["/lib", "/slipway", "/sbin"];
 
 /// Mounts the image, and an overlay over it.
-pub(super) fn mount_root(fs_type: RootFsType, drivers: &Drivers) -> Result<()> {
+pub(super) fn mount_root(
+    parameters: &NetbootParameters,
+    drivers: &Drivers,
+    console: &Console,
+) -> Result<()> {
+    let fs_type = parameters.image.fs_type;
     for module in [fs_type.name(), "overlay"] {
         drivers.insert(module, "")?;
     }
@@ -42,8 +47,8 @@ pub(super) fn mount_root(fs_type: RootFsType, drivers: &Drivers) -> Result<()> {
         read_only,
         "",
     )?;
-    let overlay = Path::new(OVERLAY);
-    mount_at("tmpfs", overlay, "tmpfs", MsFlags::empty(), OVERLAY_SHARE)?;
+    let (image, overlay) = (Path::new(IMAGE), Path::new(OVERLAY));
+    overlay::mount_memory(parameters, drivers, (image, overlay), console)?;
     for name in ["upper", "work"] {
         let path = overlay.join(name);
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;

@@ -16,12 +16,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use definitions::{NetbootParameters, StateFallback, StateLabel, StateOnDisk};
+use definitions::{NetbootParameters, StateFallback, StateLabel, StateOnDisk, StatePaths};
 use nix::mount::{MntFlags, MsFlags, umount2};
 use nix::sys::statvfs::statvfs;
 
 use super::console::Console;
 use super::drivers::{devices, names_in};
+use super::kept_path::keep_path;
 use super::mounts::{bind, mount_at};
 use super::state_disk::Disks;
 use super::superblock::{HEAD_BYTES, StateFs, identify};
@@ -38,6 +39,8 @@ const SETTLE_TIME: Duration = Duration::from_secs(10);
 const MEMORY_SHARE: &str = "50%";
 /// Below this much free space a disk is reported as full.
 const MIN_FREE: u64 = 64 << 20;
+/// With more free space than this a file system has room for a small file.
+const FULL: u64 = 1 << 20;
 
 /// Where state is in the running system.
 pub(super) const STATE: &str = "/var/lib/slipway/state";
@@ -71,6 +74,14 @@ pub(super) fn mount_state(parameters: &NetbootParameters, console: &Console) -> 
     for (name, path) in places(is_kept) {
         bind(&state.join(name), Path::new(path))?;
     }
+    if let Some(wanted) = parameters.state.as_ref().filter(|_| is_kept) {
+        for path in parameters.state_paths.iter().flat_map(StatePaths::iter) {
+            let kept = keep_path(Path::new("/"), state, path)
+                .and_then(|kept| bind(&kept, Path::new(path)))
+                .with_context(|| format!("keeping {path}"));
+            or_memory(wanted.fallback, kept, console)?;
+        }
+    }
     Ok(is_kept)
 }
 
@@ -93,27 +104,36 @@ fn or_memory(fallback: StateFallback, mounted: Result<()>, console: &Console) ->
     }
 }
 
-/// Mounts the file system that keeps state. One that cannot be written to is not left mounted.
+/// Mounts the file system that keeps state.
 fn mount_disk(wanted: &StateOnDisk, state: &Path, console: &Console) -> Result<()> {
     let (device, fs_type) = wait_for(wanted, console)?;
     // the kernel would look for a helper in the initrd, which is gone
     modprobe([fs_type]);
     let label = &wanted.label;
-    mount_at(&device, state, fs_type, MsFlags::MS_NOATIME, "")
+    let free = mount_device(&device, fs_type, state)
         .with_context(|| format!("the state's file system '{label}'"))?;
     console.say(format!(
         "state is kept on {device} ({fs_type}, label {label})"
     ));
-    let tried = try_writing(state).with_context(|| format!("{device} fails"));
-    if tried.is_err() {
-        let _ = umount2(state, MntFlags::MNT_DETACH);
-    }
-    if tried? < MIN_FREE {
+    if free < MIN_FREE {
         console.say(format!(
             "{device} is full: containers will not start until something is removed from it"
         ));
     }
     Ok(())
+}
+
+/// Mounts a file system for state, and writes to it. Returns how many bytes are free.
+///
+/// # Errors
+/// When it cannot be mounted, or not be written to: then it is not left mounted.
+pub fn mount_device(device: &str, fs_type: &str, state: &Path) -> Result<u64> {
+    mount_at(device, state, fs_type, MsFlags::MS_NOATIME, "")?;
+    try_writing(state)
+        .inspect_err(|_| {
+            let _ = umount2(state, MntFlags::MNT_DETACH);
+        })
+        .with_context(|| format!("{device} fails"))
 }
 
 /// Makes the directories of state, and writes to the disk. Returns how many bytes are free; that none are is no failure.
@@ -127,13 +147,15 @@ fn try_writing(state: &Path) -> Result<u64> {
         file.write_all(&[0; 4096])?;
         file.sync_all()
     });
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
-        written => written.with_context(|| format!("writing {}", path.display()))?,
-    }
     let _ = fs::remove_file(&path);
     let free = statvfs(state).context("reading how much of it is free")?;
-    Ok(free.blocks_available() * free.fragment_size())
+    let free = free.blocks_available() * free.fragment_size();
+    match written {
+        // with room in the file system it is the disk that has none, as one that promises more than it has
+        Err(error) if error.kind() == io::ErrorKind::StorageFull && free < FULL => {}
+        written => written.with_context(|| format!("writing {}", path.display()))?,
+    }
+    Ok(free)
 }
 
 /// Returns a path of a root as it is now.

@@ -8,6 +8,7 @@
 
 mod dhcp;
 mod server;
+mod state;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -83,7 +84,7 @@ fn prepare() -> Result<(), String> {
 }
 
 fn trials(missing: Option<&str>) -> Vec<Trial> {
-    let all: [(&str, fn()); 9] = [
+    let all: [(&str, fn()); 14] = [
         (
             "a_nic_without_a_link_is_not_the_one_that_is_named",
             two_nics,
@@ -105,10 +106,23 @@ fn trials(missing: Option<&str>) -> Vec<Trial> {
             "dhcp_of_somebody_else_is_named_and_not_taken",
             dhcp::two_servers,
         ),
+        ("state_on_a_disk_with_ext4_is_kept", state::ext4),
+        ("state_on_a_disk_with_xfs_is_kept", state::xfs),
+        ("state_on_a_disk_that_is_full_is_mounted", state::full),
+        ("state_on_a_disk_that_is_damaged_is_refused", state::damaged),
+        (
+            "state_on_a_disk_that_fails_is_not_left_mounted",
+            state::failing,
+        ),
     ];
     let no_dnsmasq = dhcp::lacking();
     let trial = |(name, test): (&str, fn())| {
-        let missing = missing.or(no_dnsmasq.as_deref().filter(|_| name.contains("dhcp")));
+        let missing = missing.map(str::to_owned);
+        let missing = missing.or_else(|| {
+            let no_dnsmasq = || no_dnsmasq.clone().filter(|_| name.contains("dhcp"));
+            let no_disks = || state::lacking(name).filter(|_| name.starts_with("state"));
+            no_dnsmasq().or_else(no_disks)
+        });
         let trial = Trial::test(name, move || {
             test();
             Ok::<_, Failed>(())

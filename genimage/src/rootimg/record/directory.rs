@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -171,6 +172,33 @@ impl RootImageDir {
             path.display(),
             file.sha256
         );
+        Ok(())
+    }
+
+    /// Refuses files that others could have put here, or a directory in which they could: the site's key vouches for what is
+    /// packed of them. The directories above it count up to the install directory.
+    ///
+    /// # Errors
+    /// The first file or directory that somebody else than root and this user owns, or may write to.
+    pub(in crate::rootimg) fn require_own<'a>(
+        &self,
+        files: impl IntoIterator<Item = &'a str>,
+    ) -> Result<()> {
+        let depth = Path::new(&self.served).components().count();
+        let files = files.into_iter().map(|file| self.path.join(file));
+        let directories = self.path.ancestors().take(depth + 1).map(Path::to_owned);
+        for path in directories.chain(files) {
+            let found = fs::symlink_metadata(&path)
+                .with_context(|| format!("looking at {}", path.display()))?;
+            let owner = nix::unistd::Uid::from_raw(found.uid());
+            ensure!(
+                (owner.is_root() || owner == nix::unistd::geteuid()) && found.mode() & 0o022 == 0,
+                "the site's key signs nothing that others can have written: {} belongs to user {owner} and has the mode \
+                 {:o}: see that it is what you built, then chown it and chmod go-w, or run genimage --rebuild",
+                path.display(),
+                found.mode() & 0o7777
+            );
+        }
         Ok(())
     }
 

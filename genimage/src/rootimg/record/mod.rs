@@ -19,7 +19,7 @@ mod directory;
 use std::fmt;
 use std::str::FromStr;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 pub use directory::RootImageDir;
@@ -161,18 +161,22 @@ impl FileRecord {
             "'{}' is not a file of the directory",
             self.file.escape_debug()
         );
-        let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        ensure!(
-            self.sha256.len() == 64 && self.sha256.bytes().all(digit),
-            "the SHA-256 of {} is not 64 lower-case hexadecimal digits",
-            self.file
-        );
-        Ok(())
+        check_digest(&self.sha256).with_context(|| format!("the SHA-256 of {}", self.file))
     }
 }
 
-/// What dm-verity needs beside the image: veritysetup(8). SHA-256, format 1, blocks of 4096 bytes, and no superblock
-/// in the hash tree.
+fn check_digest(text: &str) -> Result<()> {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    ensure!(
+        text.len() == 64 && text.bytes().all(digit),
+        "'{}' is not 64 lower-case hexadecimal digits",
+        text.escape_debug()
+    );
+    Ok(())
+}
+
+/// What dm-verity needs beside the image: veritysetup(8). SHA-256, format 1, blocks of 4096 bytes, and the superblock
+/// before the hash tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerityRecord {
@@ -230,6 +234,10 @@ impl RootImageRecord {
         let record: Self = serde_json::from_str(text)?;
         for file in record.files() {
             file.check()?;
+        }
+        if let Some(verity) = &record.verity {
+            check_digest(&verity.root_hash).context("the root hash of dm-verity")?;
+            check_digest(&verity.salt).context("the salt of dm-verity")?;
         }
         let word = |c: char| c.is_ascii_alphanumeric() || ".-_+~".contains(c);
         ensure!(
@@ -323,6 +331,18 @@ pub(super) mod tests {
             let refused = RootImageRecord::parse(&record.render().unwrap()).unwrap_err();
             assert_eq!(refused.to_string(), expected);
         }
+        let mut other = record();
+        other.verity = Some(VerityRecord {
+            tree: file("rootimg", Some("verity")),
+            root_hash: "d".repeat(64),
+            salt: "; --help".into(),
+            data_blocks: 3,
+        });
+        let refused = RootImageRecord::parse(&other.render().unwrap()).unwrap_err();
+        assert_eq!(
+            format!("{refused:#}"),
+            "the salt of dm-verity: '; --help' is not 64 lower-case hexadecimal digits"
+        );
         let mut other = record();
         other.kernel_version = "6 init=/bin/sh".into();
         let refused = RootImageRecord::parse(&other.render().unwrap()).unwrap_err();
