@@ -2,8 +2,10 @@
 CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
-BUILT ?= target/release
-PROGRAMS ?= target/postscripts
+# Where cargo builds for another target than this machine's.
+BUILDS = target$(addprefix /,$(CARGO_BUILD_TARGET))
+BUILT ?= $(BUILDS)/release
+PROGRAMS ?= $(BUILDS)/postscripts
 
 # The commands of the management node, each with the section of its man page.
 BINARIES = copycds:8 genimage:1 packimage:1 imgexport:1 imgimport:1 nodeset:8 makedhcp:8 makedns:8 slipway-trust:8 slipwayd:8 nodestat:1 updatenode:1 lsdef:1 mkdef:1 chdef:1 rmdef:1 mkdocker:1 rmdocker:1 lsdocker:1 rpower:1 rcons:1 dockerimage:1 setupregistry:8
@@ -50,7 +52,7 @@ docs: ## build pages and man pages as a site with search, in target/docs/html; c
 
 install: ## install commands, the programs for hosts, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]
 	$(CARGO) build --release --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
-	@[ '$(PROGRAMS)' != target/postscripts ] || packaging/postscripts >/dev/null
+	@[ '$(PROGRAMS)' != $(BUILDS)/postscripts ] || packaging/postscripts >/dev/null
 	@DESTDIR='$(DESTDIR)' packaging/install '$(DESTDIR)$(PREFIX)' $(BUILT) $(PROGRAMS) $(BINARIES)
 
 dist: ## build a .deb and an .rpm for the management node, in target/dist [SIGNING_KEY=]
@@ -59,11 +61,12 @@ dist: ## build a .deb and an .rpm for the management node, in target/dist [SIGNI
 	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/dist/root
 	@packaging/dist target/dist/root target/dist
 
-image: ## build container images of the management node and of slipwayd alone, without an engine, in target/image [SIGNING_KEY=]
-	@tests/setup image
-	@rm -rf target/image
-	@$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/image/root
-	@packaging/image/build target/image/root target/image
+IMAGE = target/image$(addprefix -,$(ARCH))
+image: ## build container images of the management node and of slipwayd alone, without an engine, in target/image [ARCH=amd64|arm64] [SIGNING_KEY=]
+	@tests/setup image $(ARCH)
+	@rm -rf $(IMAGE)
+	@$(addprefix packaging/cross ,$(ARCH)) $(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=$(IMAGE)/root
+	@packaging/image/build $(IMAGE)/root $(IMAGE)
 
 postscripts: ## build the static programs that hosts run, each within its size limit
 	@packaging/postscripts

@@ -1,5 +1,6 @@
 //! The management node in a container: the images, and what comes of them on a machine with Docker and nothing else.
 
+mod architectures;
 mod archive;
 mod compose;
 mod engine;
@@ -51,6 +52,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             archive::reproducible,
         ),
         trial(
+            "container::an_image_of_another_architecture_has_programs_of_it_alone",
+            &[BUILD, Need::Root, Need::Tools(architectures::tools())],
+            architectures::foreign,
+        ),
+        trial(
             "container::compose_and_quadlet_say_the_same",
             &[],
             settings::agree,
@@ -92,16 +98,20 @@ fn made() -> Result<PathBuf> {
 }
 
 fn build(root: &Path, out: &Path) -> Result<()> {
-    let ended = outcome(
-        Command::new(workspace().join("packaging/image/build"))
-            .args([root, out])
-            .env("SOURCE_DATE_EPOCH", "1700000000")
-            .env("REVISION", "0000000000000000000000000000000000000000")
-            .env("COMPRESSION", "1"),
-    )
-    .context("building the images")?;
+    let ended = outcome(&mut building(root, out)).context("building the images")?;
     ensure!(ended.code == Some(0), "building the images: {ended:?}");
     Ok(())
+}
+
+/// What builds images.
+fn building(root: &Path, out: &Path) -> Command {
+    let mut command = Command::new(workspace().join("packaging/image/build"));
+    command
+        .args([root, out])
+        .env("SOURCE_DATE_EPOCH", "1700000000")
+        .env("REVISION", "0000000000000000000000000000000000000000")
+        .env("COMPRESSION", "1");
+    command
 }
 
 /// Returns an image.

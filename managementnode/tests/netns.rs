@@ -63,6 +63,7 @@ fn main() -> ExitCode {
             ("settings_that_need_a_restart_are_said_to", restart),
             ("nodes_and_containers_have_names", names),
             ("a_node_gets_its_ipv6_address_and_no_router", six),
+            ("another_server_on_the_wire_is_said", another),
             (
                 "a_unit_is_restarted_for_settings_and_put_back_where_it_does_not_start",
                 unit,
@@ -303,4 +304,26 @@ ip netns del peer
 "#,
     );
     assert_eq!(printed, "fd00:1::11 dns=fd00:1::1\n0\n");
+}
+
+fn another() {
+    let lab = Lab::new(RACK, NODES);
+    let printed = script(
+        &lab,
+        r#"
+# It offers what it says, where this machine's own offers an address of its dynamic range.
+ip netns add peer
+ip link set node netns peer
+ip -n peer address add 10.1.0.99/16 dev node
+ip -n peer link set node up
+ip netns exec peer dnsmasq --conf-file=/dev/null --port=0 --no-ping --user=root --pid-file="$LAB/peer.pid" \
+    --dhcp-range=10.1.0.150,10.1.0.150 --dhcp-leasefile="$LAB/peer.leases" --log-facility="$LAB/log"
+dhcp --detect --json || echo "exit status $?"
+kill "$(cat "$LAB/peer.pid")"
+ip netns del peer
+"#,
+    );
+    let expected = "{\n  \"servers\": [\n    {\n      \"interface\": \"eth1\",\n      \"server\": \"10.1.0.99\",\n      \
+                    \"offers\": \"10.1.0.150\"\n    }\n  ]\n}\nexit status 1\n";
+    assert_eq!(printed, expected);
 }

@@ -13,13 +13,13 @@ use super::engine::succeeded;
 use super::{build, image, made, tag};
 
 /// Unpacks a tar.
-fn unpacked(tar: &Path, into: &Path) -> Result<()> {
+pub(super) fn unpacked(tar: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     let unpack = outcome(Command::new("tar").arg("-C").arg(into).arg("-xf").arg(tar))?;
     succeeded(unpack).map(drop)
 }
 
-fn read(path: &Path) -> Result<Value> {
+pub(super) fn read(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(serde_json::from_str(&text)?)
 }
@@ -31,7 +31,7 @@ fn sha256(command: &mut Command) -> Result<String> {
 }
 
 /// Expects a descriptor to be true of its blob, and returns the blob's path.
-fn blob(layout: &Path, descriptor: &Value) -> Result<std::path::PathBuf> {
+pub(super) fn blob(layout: &Path, descriptor: &Value) -> Result<std::path::PathBuf> {
     let digest = descriptor["digest"].as_str().context("no digest")?;
     let path = layout.join("blobs").join(digest.replace(':', "/"));
     same(
@@ -65,6 +65,9 @@ pub(super) fn layout() -> Result<()> {
             &"1.0.0".into(),
         )?;
         let index = read(&layout.join("index.json"))?;
+        // podman takes the image's name from here.
+        let named = &index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"];
+        same(named, &tag(name).into())?;
         let manifest = read(&blob(layout, &index["manifests"][0])?)?;
         let config = read(&blob(layout, &manifest["config"])?)?;
         let layers = manifest["layers"].as_array().context("no layers")?;

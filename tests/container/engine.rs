@@ -19,6 +19,7 @@ pub(super) const TOOLS: &[&str] = &[
     "busybox",
     "containerd",
     "curl",
+    "dnsmasq",
     "docker",
     "docker-compose",
     "dockerd",

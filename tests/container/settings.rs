@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{same, workspace};
+use serde_json::{Value, json};
 
 use super::tag;
 
@@ -74,6 +75,21 @@ pub(super) fn agree() -> Result<()> {
         ] {
             ensure!(unit.lines().any(|has| has == line), "{file} has no {line}");
         }
+    }
+    for (name, variables) in [("mgtnet", "MGT"), ("svcnet", "SVC")] {
+        let network: Value =
+            serde_json::from_str(&read(&format!("quadlet/networks/slipway-{name}.json"))?)?;
+        let of = |variable: &str| -> Result<Value> {
+            let line = format!("{variables}_{variable}=");
+            let value = example.lines().find_map(|has| has.strip_prefix(&line));
+            Ok(value.context("the example lacks a line")?.into())
+        };
+        same(&network["name"], &format!("slipway-{name}").into())?;
+        same(&network["network_interface"], &of("BRIDGE")?)?;
+        let subnet = json!([{ "subnet": of("SUBNET")?, "gateway": of("GATEWAY")? }]);
+        same(&network["subnets"], &subnet)?;
+        // Its addresses stay the host's.
+        same(&network["options"], &json!({ "mode": "unmanaged" }))?;
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 //! it has when it goes down, when the engine starts anew, and when its volumes move.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Sandbox, binary, commands, outcome, same};
 
 use super::compose::ComposeSite;
-use super::engine::{Engine, Place, succeeded};
+use super::engine::{Engine, Place, eventually, succeeded};
 use super::{image, tag, takeover};
 
 /// The node behind the NIC.
@@ -56,10 +56,17 @@ pub(super) fn story() -> Result<()> {
     same(&asked(&engine)?, &root)?;
     same(&site.managed(&["lsdef", "-z", "host01"])?, &kept)?;
 
+    let mut another = another_server(&engine)?;
     engine.restart()?;
     let site = ComposeSite::new(&engine, "slipway", &[])?;
     site.is_healthy()?;
     same(&asked(&engine)?, &root)?;
+    let said = "the DHCP server 10.1.0.11 is not this machine's, and offers 10.1.0.150";
+    eventually("the other DHCP server is said", || {
+        Ok(site.compose(&["logs", "dnsmasq"])?.contains(said))
+    })?;
+    another.kill()?;
+    another.wait()?;
 
     moved(&engine, &site)?;
     let elsewhere = ComposeSite::new(&engine, "elsewhere", &[])?;
@@ -173,6 +180,24 @@ fn lease(site: &ComposeSite) -> Result<()> {
     ]))?)?;
     ensure!(named.contains("10.1.0.11"), "{named}");
     Ok(())
+}
+
+/// Starts another DHCP server on the node.
+fn another_server(engine: &Engine) -> Result<Child> {
+    let mut server = engine.inside(Place::Node, "setpriv");
+    server
+        .args(["--pdeathsig", "TERM", "dnsmasq", "--keep-in-foreground"])
+        .args(["--conf-file=/dev/null", "--port=0", "--no-ping"])
+        .args(["--user=root", "--dhcp-range=10.1.0.150,10.1.0.150"])
+        .arg(format!(
+            "--pid-file={}",
+            engine.path("another.pid").display()
+        ))
+        .arg(format!(
+            "--dhcp-leasefile={}",
+            engine.path("another.leases").display()
+        ));
+    Ok(server.spawn()?)
 }
 
 /// Asks the daemon from the node, by TLS, for the root; it must be the one that it says by HTTP.

@@ -19,7 +19,7 @@ use crate::dnsmasq::Options;
     version,
     after_help = EXAMPLES,
     max_term_width = 100,
-    group(ArgGroup::new("what").args(["new", "all", "nodes"]).required(true))
+    group(ArgGroup::new("what").args(["new", "all", "nodes", "detect"]).required(true))
 )]
 pub struct Args {
     #[command(flatten)]
@@ -44,6 +44,10 @@ pub struct Args {
     /// Say what DHCP has of the nodes
     #[arg(short, long)]
     pub(crate) query: bool,
+
+    /// Ask on each network that is served here which other DHCP servers answer, for six seconds; change nothing
+    #[arg(long, conflicts_with_all = ["delete", "query", "dry_run"])]
+    pub(crate) detect: bool,
 
     /// What there is here: dnsmasq of this machine (accepted since xCAT's users type it)
     #[arg(short, long, hide = true)]
@@ -72,9 +76,10 @@ Examples:
   makedhcp rack1                 those nodes, as they are defined now
   makedhcp -q host01             host01: ip-address = 10.1.0.11, hardware-address = 52:54:00:00:00:01
   makedhcp -d host01             take the node out
+  makedhcp --detect              who else answers, as xCAT's detect_dhcpd
   makedhcp -a --dry-run --json   what would be done, for a program
 
-Exit status: 0: all nodes are as asked; 1: a node is not, or dnsmasq refuses; 2: wrong usage.";
+Exit status: 0: all nodes are as asked; 1: a node is not, dnsmasq refuses, or another server answers; 2: wrong usage.";
 
 #[cfg(test)]
 mod tests {
@@ -97,6 +102,7 @@ mod tests {
             "-a -q",
             "-a -l",
             "-n --loaders /x",
+            "--detect --json",
         ] {
             assert!(parsed(&format!("makedhcp {line}")).is_ok(), "{line}");
         }
@@ -110,6 +116,9 @@ mod tests {
             "n1 n2",
             "n[",
             "-a --loaders /x",
+            "--detect -n",
+            "--detect -q",
+            "--detect --dry-run",
         ] {
             assert_eq!(
                 parsed(&format!("makedhcp {line}")).unwrap_err().exit_code(),

@@ -9,6 +9,7 @@
 
 mod boot;
 mod cli;
+mod detect;
 mod host;
 mod networks;
 mod networks6;
@@ -39,6 +40,9 @@ const LIST: &str = "dhcp-hosts";
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.query {
         return query(&args);
+    }
+    if args.detect {
+        return detect::detect(&args);
     }
     let directory = Directory::open(&args.dnsmasq.directory, args.dry_run)?;
     if args.new {

@@ -2,6 +2,7 @@
 //!
 //! Networks and the site come in, and which addresses this machine has; settings go out.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result, bail};
@@ -53,9 +54,9 @@ pub(super) struct ServedNetwork {
 
 /// An address of this machine.
 #[derive(Debug, Clone)]
-struct LocalAddress {
+pub(super) struct LocalAddress {
     interface: String,
-    address: IpAddr,
+    pub(super) address: IpAddr,
 }
 
 /// A network that is served.
@@ -120,6 +121,14 @@ impl ServedNetworks {
         notes
     }
 
+    /// Returns the interfaces of this machine on which it serves IPv4.
+    pub(super) fn interfaces(&self) -> BTreeSet<&str> {
+        let networks = self.networks.iter();
+        networks
+            .filter_map(|network| network.interface.as_deref())
+            .collect()
+    }
+
     /// Returns the network that holds an address.
     pub(super) fn network_of(&self, address: Ipv4Addr) -> Option<&ServedNetwork> {
         let holding = self
@@ -137,12 +146,10 @@ impl ServedNetworks {
         let mut text = "# Written by makedhcp from the definitions: changes are lost.\n".to_owned();
         text += "bind-interfaces\ndhcp-authoritative\n";
         text += &setting("dhcp-lease-max", &[MAX_LEASES])?;
-        let interfaces = self.networks.iter().map(|network| &network.interface);
-        let interfaces6 = self.networks6.iter().map(|network| &network.interface);
-        let interfaces = interfaces.chain(interfaces6);
-        let mut interfaces: Vec<_> = interfaces.filter_map(Option::as_deref).collect();
-        interfaces.sort_unstable();
-        interfaces.dedup();
+        let interfaces6 = self.networks6.iter();
+        let interfaces6 = interfaces6.filter_map(|network| network.interface.as_deref());
+        let mut interfaces = self.interfaces();
+        interfaces.extend(interfaces6);
         for interface in interfaces {
             text += &setting("interface", &[interface])?;
         }
@@ -327,7 +334,8 @@ fn served_network(
     })))
 }
 
-fn local_addresses() -> Result<Vec<LocalAddress>> {
+/// Lists the addresses of this machine.
+pub(super) fn local_addresses() -> Result<Vec<LocalAddress>> {
     let found = getifaddrs().context("reading this machine's addresses")?;
     let local = found.filter_map(|found| {
         let address = found.address?;

@@ -48,6 +48,7 @@ use cli::Verb;
 pub(crate) use enrol::{Answer, Enrolment, Question, Renewal, ShownCertificate};
 pub(crate) use ipxe::SiteIpxe;
 use issue::Wanted;
+pub(crate) use secret::random;
 pub(crate) use term::{now, stamp};
 pub(crate) use x509::{CertificateHolder, holder};
 
