@@ -215,10 +215,13 @@ fn option(mut options: &[u8], wanted: u8) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
+    /// What is done to an answer.
+    type Change = fn(&mut Vec<u8>);
+
     #[test]
     fn an_offer_is_an_answer_to_this_question_that_names_its_server() {
         let asked = Discover::new().unwrap();
-        let answer = |change: &dyn Fn(&mut Vec<u8>)| {
+        let answer = |change: Change| {
             let mut answer = asked.message[..OPTIONS].to_vec();
             answer[0] = 2;
             answer[16..20].copy_from_slice(&[10, 1, 0, 150]);
@@ -229,16 +232,16 @@ mod tests {
                 .map(|offer| (offer.server.to_string(), offer.address.to_string()))
         };
         let offered = Some(("10.1.0.99".to_owned(), "10.1.0.150".to_owned()));
-        assert_eq!(answer(&|_| {}), offered);
-        let wrong: [(&str, &dyn Fn(&mut Vec<u8>)); 8] = [
-            ("a request", &|answer| answer[0] = 1),
-            ("another's", &|answer| answer[4] ^= 1),
-            ("no DHCP", &|answer| answer[OPTIONS - 1] = 0),
-            ("another message", &|answer| answer[OPTIONS + 3] = 5),
-            ("a cut one", &|answer| answer.truncate(OPTIONS + 14)),
-            ("a short one", &|answer| answer.truncate(100)),
-            ("an empty one", &Vec::clear),
-            ("without a server", &|answer| answer[OPTIONS + 10] = 55),
+        assert_eq!(answer(|_| {}), offered);
+        let wrong: [(&str, Change); 8] = [
+            ("a request", |answer| answer[0] = 1),
+            ("another's", |answer| answer[4] ^= 1),
+            ("no DHCP", |answer| answer[OPTIONS - 1] = 0),
+            ("another message", |answer| answer[OPTIONS + 3] = 5),
+            ("a cut one", |answer| answer.truncate(OPTIONS + 14)),
+            ("a short one", |answer| answer.truncate(100)),
+            ("an empty one", Vec::clear),
+            ("without a server", |answer| answer[OPTIONS + 10] = 55),
         ];
         for (what, change) in wrong {
             assert_eq!(answer(change), None, "{what}");
