@@ -30,6 +30,20 @@ use super::{domains, output};
 pub(crate) struct Enrolment {
     pub(crate) request: EnrolmentRequest,
     pub(crate) from: String,
+    /// The node whose address that is, if it is one's.
+    #[serde(default)]
+    pub(crate) of_node: Option<String>,
+}
+
+impl Enrolment {
+    /// Whether it comes from the address of another node, which is none of those that are to be signed. An address that is no
+    /// node's may be that of a router.
+    fn is_elsewhere(&self, identity: &Identity) -> bool {
+        let is_other = self.of_node.as_ref() != Some(&self.request.node);
+        let own = identity.addresses.iter();
+        let is_own = own.map(ToString::to_string).any(|own| own == self.from);
+        self.of_node.is_some() && is_other && !is_own
+    }
 }
 
 /// What a node sends to get a further certificate, and the certificate that it is known by.
@@ -75,7 +89,7 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
-    /// What the roots are now, PEM, for a certificate that counts.
+    /// What the roots and the keys of trees are now, for a certificate that counts.
     Confirmed(String),
     /// Whether the certificate is on record and not revoked.
     IsValid(bool),
@@ -97,6 +111,9 @@ const NOT_ON_RECORD: &str = "its certificate was signed here and is not on recor
 
 /// What is wrong with a renewal beyond that.
 const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
+
+/// What is wrong with a secret that another node has, or a container, which is one.
+const ELSEWHERE: &str = "its secret came from the address of another node";
 
 /// What is wrong with a request whose keys cannot be taken.
 const NO_KEYS: &str = "its signing request or ssh host key cannot be read";
@@ -123,7 +140,8 @@ pub(super) fn arm(
     let path = directory.existing()?;
     let now = super::term::now();
     let until = term.after(now);
-    let root = Certified::parse(&directory.trusted(Holder::Root)?)?;
+    let trusted = directory.by_hosts()?;
+    let root = Certified::parse(&trusted.roots)?;
     let (nodes, domains) = (catalog.nodes()?, domains(catalog)?);
     let mut armings = Vec::new();
     for name in chosen(range, &nodes)? {
@@ -134,6 +152,7 @@ pub(super) fn arm(
             secret: digest(secret.as_bytes()),
             until,
             identity,
+            trusted: trusted.digest(),
             used: None,
         };
         let token = EnrolmentToken::new(&digest(&root.der), &secret)?;
@@ -234,11 +253,15 @@ pub(super) fn enrol(
                 certificate: used.certificate,
                 clients: directory.trusted(Holder::Clients)?,
                 roots: directory.vouched_roots()?,
+                trees: directory.by_hosts()?.trees,
                 ssh: used.ssh,
             }));
         }
         Ok(Judgement::First(arming)) => arming,
     };
+    if enrolment.is_elsewhere(&arming.identity) {
+        return refused(&mut open, ELSEWHERE);
+    }
     let signed = keys.sign(directory, &mut open, (&request.node, &arming.identity), now)?;
     let used = Used {
         time: now,
@@ -354,6 +377,7 @@ impl NodeKeys {
         now: OffsetDateTime,
     ) -> Result<SignedIdentity> {
         let signer = directory.signer(Holder::Nodes, now)?;
+        let trusted = directory.by_hosts()?;
         let (term, _) = IssuePurpose::Node.terms();
         let statement = Statement {
             subject: node.to_owned(),
@@ -363,11 +387,12 @@ impl NodeKeys {
             serial: Serial::new(random()?),
             from: now,
             until: term.after(now).min(signer.until()),
+            comment: trusted.comment(),
         };
         let certificate = signer.sign(&statement, &self.tls)?;
         let under = Under {
             authority: signer.digest(),
-            roots: digest(directory.trusted(Holder::Root)?.as_bytes()),
+            roots: trusted.digest(),
             confirmed: false,
             write: open.store.writes + 1,
         };
@@ -397,6 +422,7 @@ impl NodeKeys {
             certificate,
             clients: directory.trusted(Holder::Clients)?,
             roots: directory.vouched_roots()?,
+            trees: trusted.trees,
             ssh,
         })
     }
