@@ -226,7 +226,7 @@ impl Service {
         let question = Question::Enrol(Enrolment {
             request,
             from: caller.address.to_string(),
-            of_node: self.nodes.at(caller.address),
+            of_container: self.nodes.container_at(caller.address),
         });
         self.signed(question).await
     }

@@ -30,19 +30,16 @@ use super::{domains, output};
 pub(crate) struct Enrolment {
     pub(crate) request: EnrolmentRequest,
     pub(crate) from: String,
-    /// The node whose address that is, if it is one's.
+    /// The container whose address that is, if it is one's.
     #[serde(default)]
-    pub(crate) of_node: Option<String>,
+    pub(crate) of_container: Option<String>,
 }
 
 impl Enrolment {
-    /// Whether it comes from the address of another node, which is none of those that are to be signed. An address that is no
-    /// node's may be that of a router.
-    fn is_elsewhere(&self, identity: &Identity) -> bool {
-        let is_other = self.of_node.as_ref() != Some(&self.request.node);
-        let own = identity.addresses.iter();
-        let is_own = own.map(ToString::to_string).any(|own| own == self.from);
-        self.of_node.is_some() && is_other && !is_own
+    /// Whether it comes from the address of a container that is another node. Any other address may be that of a router.
+    fn is_elsewhere(&self) -> bool {
+        let container = self.of_container.as_ref();
+        container.is_some_and(|container| container != &self.request.node)
     }
 }
 
@@ -112,8 +109,8 @@ const NOT_ON_RECORD: &str = "its certificate was signed here and is not on recor
 /// What is wrong with a renewal beyond that.
 const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
 
-/// What is wrong with a secret that another node has, or a container, which is one.
-const ELSEWHERE: &str = "its secret came from the address of another node";
+/// What is wrong with a secret that a container has.
+const ELSEWHERE: &str = "its secret came from the address of a container";
 
 /// What is wrong with a request whose keys cannot be taken.
 const NO_KEYS: &str = "its signing request or ssh host key cannot be read";
@@ -259,7 +256,7 @@ pub(super) fn enrol(
         }
         Ok(Judgement::First(arming)) => arming,
     };
-    if enrolment.is_elsewhere(&arming.identity) {
+    if enrolment.is_elsewhere() {
         return refused(&mut open, ELSEWHERE);
     }
     let signed = keys.sign(directory, &mut open, (&request.node, &arming.identity), now)?;

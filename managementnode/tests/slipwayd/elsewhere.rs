@@ -74,7 +74,7 @@ pub(super) fn containers() {
             [
                 "h2",
                 "127.0.0.4",
-                "its secret came from the address of another node"
+                "its secret came from the address of a container"
             ],
         ]
     );
