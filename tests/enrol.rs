@@ -251,7 +251,7 @@ fn follows() -> Result<()> {
             followed.code == Some(0)
                 && followed
                     .stdout
-                    .starts_with("the site's root changed: renewed until "),
+                    .starts_with("the site's root or its keys of trees changed: renewed until "),
             "{followed:?}"
         );
         let again = lab.enrol(&[])?;
