@@ -1,5 +1,6 @@
 //! A node enrols as it does after its installation: real `nodeset`, `slipway-trust`, `slipwayd` and the static `enrol`.
 
+mod clock;
 mod lab;
 
 use std::fs;
@@ -43,6 +44,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             "enrol::a_node_follows_the_site_to_another_authority",
             needs,
             follows,
+        ),
+        trial(
+            "enrol::a_clock_that_is_years_off_is_set_by_the_site",
+            &[&needs[..], &[Need::Tools(&["gcc"])]].concat(),
+            clock::sets,
+        ),
+        trial(
+            "enrol::a_clock_is_set_by_nobody_else_and_to_no_time_that_is_no_site_s",
+            &[&needs[..], &[Need::Tools(&["gcc"])]].concat(),
+            clock::lies,
         ),
         trial(
             "enrol::what_a_node_boots_is_signed_as_its_own_where_its_ipxe_checks_that",
@@ -251,7 +262,7 @@ fn follows() -> Result<()> {
             followed.code == Some(0)
                 && followed
                     .stdout
-                    .starts_with("the site's root changed: renewed until "),
+                    .starts_with("the site's root or its keys of trees changed: renewed until "),
             "{followed:?}"
         );
         let again = lab.enrol(&[])?;

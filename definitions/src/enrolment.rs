@@ -194,9 +194,19 @@ pub struct SignedIdentity {
     /// The site's roots, and certificates by which each of them vouches for another, PEM; those of before where there is none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub roots: String,
+    /// The keys by which the site signs trees (OpenPGP, armoured), which the certificate names; those of before where there is
+    /// none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trees: String,
     /// The certificate of its ssh host key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<String>,
+}
+
+impl SignedIdentity {
+    /// What the certificate of a node says of the keys of trees that go with it, as its Netscape comment: this, then their
+    /// SHA-256. Who answers in the site's place has no authority's key, and so hands out no keys of trees.
+    pub const TREES: &'static str = "slipway trees sha256:";
 }
 
 /// The file beside the definitions by which `ssh` knows the site's hosts: `slipway-trust` writes it, `updatenode` reads it.
@@ -217,6 +227,8 @@ impl IdentityFiles {
     pub const ROOT: &'static str = "root.pem";
     /// The certificate of the authority of clients.
     pub const CLIENTS: &'static str = "clients.pem";
+    /// The keys by which the site signs trees.
+    pub const TREES: &'static str = "trees.asc";
     /// How slipwayd is reached.
     pub const SERVER: &'static str = "server.json";
 }

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         &[
             ("ten_thousand_connections_without_a_request_pass", idle),
             ("a_full_disk_loses_no_report_that_was_taken", full),
+            ("on_a_full_disk_nothing_is_signed_or_burnt", signing_full),
             ("a_backup_of_yesterday_is_a_beginning", backup),
             ("a_store_that_was_put_back_lets_nobody_in_twice", restored),
             ("credentials_that_are_wrong_are_named", credentials),
@@ -166,6 +167,36 @@ fn full() {
         page.contains(&format!("{} wrong of 100</title>", taken.len())),
         "{page}"
     );
+}
+
+/// What is signed is on record first: where that cannot be written, nobody gets anything, and the secret serves later.
+fn signing_full() {
+    let lab = ready();
+    let (_, token) = arm(&lab, "n1").remove(0);
+    let daemon = Daemon::with_signer_in_space(&lab, "1");
+    let signer = daemon.signer.as_ref().unwrap().id();
+    let inside = |name: &str| {
+        format!(
+            "/proc/{signer}/root{}",
+            lab.path(&format!("config/trust/{name}")).display()
+        )
+    };
+    let store = || fs::read_to_string(inside("store.json")).unwrap();
+    let before = store();
+    let body = json!({ "node": "n1", "token": token, "request": lab.read("n1.csr") }).to_string();
+    let url = daemon.tls_url("/v1/enrol");
+    let enrol = || curl(&lab, &["--data-binary", &body, &url]);
+    for _ in 0..3 {
+        assert_eq!(enrol().0, "503");
+        assert_eq!(store(), before);
+    }
+    fs::remove_file(inside(".ballast")).unwrap();
+    let (status, answer) = enrol();
+    assert_eq!(status, "200", "{answer}");
+    let store: Value = serde_json::from_str(&store()).unwrap();
+    let signed = store["issued"].as_object().unwrap().values();
+    assert_eq!(signed.filter(|one| one["purpose"] == "node").count(), 1);
+    assert_eq!(store["alarms"], json!([]));
 }
 
 fn backup() {

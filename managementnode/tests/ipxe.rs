@@ -17,9 +17,9 @@ const NODES: &str = "[node.n1]\nip = \"10.1.0.11\"\nmac = \"52:54:00:00:00:01\"\
 const SITE: &str = "master = \"10.1.0.1\"\ndomain = \"cluster\"\nntpservers = [\"10.1.0.3\"]\n";
 
 /// Shows what it was given, and counts how often it was asked.
-const MAKEFILE: &str = "%:\n\
+const MAKEFILE: &str = "comma := ,\n%:\n\
     \t@mkdir -p $(@D)\n\
-    \t@{ echo $@; cat $(EMBED) $(CERT) config/local/general.h config/local/console.h; } >$@\n";
+    \t@{ echo $@; cat $(EMBED) $(subst $(comma), ,$(CERT)) config/local/general.h config/local/console.h; } >$@\n";
 
 fn main() -> ExitCode {
     lab::main(

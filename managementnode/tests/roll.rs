@@ -15,7 +15,16 @@ use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     lab::main(
-        &["curl", "openssl", "ssh-keygen", "strace"],
+        &[
+            "curl",
+            "gcc",
+            "gpg",
+            "make",
+            "openssl",
+            "sha256sum",
+            "ssh-keygen",
+            "strace",
+        ],
         None,
         &[
             (
@@ -25,6 +34,11 @@ fn main() -> ExitCode {
             ("a_change_goes_back_while_the_old_authority_counts", back),
             ("a_change_that_is_killed_at_any_write_is_taken_up", killed),
             ("nothing_begins_without_the_root_s_key", refused),
+            (
+                "trees_images_and_what_nodes_boot_follow_the_authority",
+                signatures,
+            ),
+            ("what_cannot_be_signed_again_is_waited_for", unsignable),
         ],
     )
 }
@@ -92,11 +106,10 @@ impl<'a> Host<'a> {
         let (status, answer) = self.asks(&daemon.tls_url("/v1/renew"), &body);
         assert_eq!(status, "200", "{}: {answer}", self.name);
         self.keep(&answer);
-        let (status, roots) = self.confirm(daemon);
-        assert_eq!(
-            (status.as_str(), roots),
-            ("200", self.lab.read("config/trust/root.crt"))
-        );
+        let (status, said) = self.confirm(daemon);
+        let trusted =
+            ["root.crt", "trees.asc"].map(|name| self.lab.read(&format!("config/trust/{name}")));
+        assert_eq!((status.as_str(), said), ("200", trusted.concat()));
     }
 
     /// Has OpenSSL verify its certificate by a file of roots.
@@ -417,4 +430,226 @@ fn refused() {
     trusted(&lab, &["renew", "nodes"]);
     let status = trusted(&lab, &["status"]);
     assert_eq!(status["problems"], json!([]));
+}
+
+const TREE: &str = "install/debian13.1.0/x86_64";
+const IMAGE: &str = "install/netboot/debian13.1.0/x86_64/hosts";
+const BOOTED: &str = "install/autoinst/h1/boot.ipxe";
+
+fn lay(lab: &Lab, name: &str, text: &str) {
+    fs::create_dir_all(lab.path(name).parent().unwrap()).unwrap();
+    lab.write(name, text);
+}
+
+fn sha256(lab: &Lab, name: &str) -> String {
+    let ended = ended(Command::new("sha256sum").arg(lab.path(name)), lab.root());
+    ended.stdout[..64].to_owned()
+}
+
+/// A site with a tree, a root image and a node that boots its own iPXE, all of it signed. `make` copies what it was given.
+fn with_signatures() -> Lab {
+    let lab = lab_of(1);
+    trusted(&lab, &["init"]);
+    let index = "repodata/repomd.xml";
+    lay(&lab, &format!("{TREE}/{index}"), "<repomd/>\n");
+    let record = "[[disc]]\nlabel = \"DVD 1\"\ntrust = \"signed\"\n";
+    lay(&lab, &format!("{TREE}/.slipway/tree.toml"), record);
+    let digest = sha256(&lab, &format!("{TREE}/{index}"));
+    lay(
+        &lab,
+        &format!("{TREE}/.slipway/SHA256SUMS"),
+        &format!("{digest}  {index}\n"),
+    );
+    trusted(&lab, &["sign-tree", TREE]);
+    let record = format!("{IMAGE}/rootimg.json");
+    lay(&lab, &record, "{\"osimage\": \"hosts\"}\n");
+    trusted(&lab, &["sign-image", &record]);
+    fs::rename(lab.path(&format!("{record}.asc")), signature_of_image(&lab)).unwrap();
+    let makefile = "comma := ,\n%:\n\t@mkdir -p $(@D)\n\t@cat $(subst $(comma), ,$(TRUST)) >$@\n";
+    lay(&lab, "source/src/Makefile", makefile);
+    fs::create_dir(lab.path("source/src/config")).unwrap();
+    ipxe(&lab);
+    lay(&lab, BOOTED, "#!ipxe\n");
+    nodeset(&lab);
+    for name in ["trees.asc", "boot.crt"] {
+        let first = lab.path(&format!("first.{name}"));
+        fs::copy(lab.path(&format!("config/trust/{name}")), first).unwrap();
+    }
+    lab
+}
+
+fn signature_of_image(lab: &Lab) -> std::path::PathBuf {
+    let digest = sha256(lab, &format!("{IMAGE}/rootimg.json"));
+    lab.path(&format!("{IMAGE}/rootimg.{}.asc", &digest[..16]))
+}
+
+fn ipxe(lab: &Lab) {
+    trusted(lab, &["ipxe", "--source", "source", "--firmware", "bios"]);
+}
+
+/// What `nodeset` does for a node that boots the site's iPXE.
+fn nodeset(lab: &Lab) {
+    trusted(lab, &["sign", &format!("node:h1={BOOTED}")]);
+}
+
+/// Says which of the three are signed below keys and a root that somebody has.
+fn known(lab: &Lab, trees: &str, boot: &str) -> [bool; 3] {
+    let script = "rm -rf ring && mkdir -m 700 ring && gpg -q --homedir ring --import \"$1\" && exec gpg -q --homedir ring \
+                  --verify \"$2\" \"$3\"";
+    let by_gpg = |signature: &str, file: &str| {
+        let words = ["-c", script, "sh", trees, signature, file];
+        let mut command = Command::new("sh");
+        command.args(words).current_dir(lab.root());
+        ended(&mut command, lab.root()).code == Some(0)
+    };
+    let view = format!("{TREE}/.slipway/signed/repodata/repomd.xml");
+    let image = signature_of_image(lab).display().to_string();
+    let words = [
+        "cms", "-verify", "-binary", "-inform", "DER", "-purpose", "any",
+    ];
+    let signature = format!("{BOOTED}.sig");
+    let files = [
+        "-out",
+        "/dev/null",
+        "-CAfile",
+        boot,
+        "-content",
+        BOOTED,
+        "-in",
+        &signature,
+    ];
+    [
+        by_gpg(&format!("{view}.asc"), &view),
+        by_gpg(&image, &format!("{IMAGE}/rootimg.json")),
+        openssl(lab, &[&words[..], &files].concat()).code == Some(0),
+    ]
+}
+
+const IPXE: &str = "the site's iPXE has other roots than boot.crt: run slipway-trust ipxe, then makedhcp -n, and renew it where \
+                    machines have it in their flash or on a disk";
+
+/// Runs `roll`: its exit status, its stage, who is armed, who boots what the other key signed, and what is to be done.
+fn rolled(lab: &Lab, more: &[&str]) -> (i32, Value) {
+    let ran = trust(lab, &[&["roll", "--json"], more].concat());
+    assert_eq!(ran.stderr, "", "{more:?}");
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let parts = ["stage", "armed", "booting", "steps"].map(|part| document[part].clone());
+    (ran.code.unwrap(), Value::from(parts.to_vec()))
+}
+
+fn signatures() {
+    let lab = with_signatures();
+    let (old, both) = (("first.trees.asc", "first.boot.crt"), "config/trust");
+    let all = [format!("{both}/trees.asc"), format!("{both}/boot.crt")];
+    let new = [
+        "config/trust/roll/new/trees.asc",
+        "config/trust/roll/new/boot.crt",
+    ];
+    let by_old = || known(&lab, old.0, old.1);
+    let by_all = || known(&lab, &all[0], &all[1]);
+    arm(&lab, "h1");
+
+    // Both are handed out, and the old ones sign.
+    let begun = (75, json!(["distributing", ["h1"], [], [IPXE]]));
+    assert_eq!(rolled(&lab, &[]), begun);
+    assert_eq!(rolled(&lab, &["--status"]), begun);
+    let blocks = lab.read(&all[0]).matches("BEGIN PGP PUBLIC KEY").count();
+    assert_eq!((blocks, certificates(&lab.read(&all[1]))), (2, 2));
+    assert_eq!(trust(&lab, &["export", "trees"]).stdout, lab.read(&all[0]));
+    nodeset(&lab);
+    assert_eq!((by_old(), by_all()), ([true; 3], [true; 3]));
+    // The root of iPXE is in its binary, and what an armed node installs by in its archive.
+    ipxe(&lab);
+    assert_eq!(certificates(&lab.read("install/ipxe/undionly.kpxe")), 2);
+    let waits = (75, json!(["distributing", ["h1"], [], []]));
+    assert_eq!(rolled(&lab, &[]), waits);
+    arm(&lab, "h1");
+
+    // The new ones sign: trees and images again at once, what nodes boot when nodeset writes it.
+    let (first, second) = ([false, false, true], [true, true, false]);
+    let switched = (75, json!(["switched", ["h1"], ["h1"], []]));
+    assert_eq!(rolled(&lab, &[]), switched);
+    assert_eq!((by_old(), known(&lab, new[0], new[1])), (first, second));
+    assert_eq!(by_all(), [true; 3]);
+    let made = trusted(&lab, &["sign-tree", TREE]);
+    assert_eq!(made["trees"][0]["outcome"], "unchanged");
+
+    // The way back signs by the old ones again.
+    nodeset(&lab);
+    assert_eq!(known(&lab, new[0], new[1]), [true; 3]);
+    let returning = (75, json!(["returning", [], ["h1"], []]));
+    assert_eq!(rolled(&lab, &["--abort"]), returning);
+    assert_eq!(by_old(), second);
+    nodeset(&lab);
+    assert_eq!(by_old(), [true; 3]);
+    let ended = rolled(&lab, &[]);
+    assert_eq!(ended, (0, json!([null, ["h1"], [], [IPXE]])));
+    assert_eq!(lab.read(&all[0]), lab.read(old.0));
+    assert_eq!(lab.read(&all[1]), lab.read(old.1));
+    let status = trust(&lab, &["status"]);
+    assert_eq!(status.code, Some(1));
+    assert!(
+        status.stdout.ends_with(&format!("WRONG {IPXE}\n")),
+        "{}",
+        status.stdout
+    );
+    ipxe(&lab);
+    assert_eq!(trusted(&lab, &["status"])["problems"], json!([]));
+
+    // To the end: the old ones verify nothing any more, and nobody has them.
+    trusted(&lab, &["disarm", "h1"]);
+    rolled(&lab, &[]);
+    ipxe(&lab);
+    assert_eq!(rolled(&lab, &[]), (75, json!(["switched", [], ["h1"], []])));
+    nodeset(&lab);
+    assert_eq!(rolled(&lab, &[]), (0, json!([null, [], [], [IPXE]])));
+    let blocks = lab.read(&all[0]).matches("BEGIN PGP PUBLIC KEY").count();
+    assert_eq!((blocks, certificates(&lab.read(&all[1]))), (1, 1));
+    assert_eq!((by_old(), by_all()), ([false; 3], [true; 3]));
+    ipxe(&lab);
+    assert_eq!(lab.read("install/ipxe/undionly.kpxe"), lab.read(&all[1]));
+    let made = trusted(&lab, &["sign-tree", TREE]);
+    assert_eq!(made["trees"][0]["outcome"], "unchanged");
+    assert_eq!(trusted(&lab, &["status"])["problems"], json!([]));
+}
+
+fn unsignable() {
+    let lab = with_signatures();
+    fs::remove_file(lab.path("config/trust/ipxe.json")).unwrap();
+    fs::remove_file(lab.path(&format!("{BOOTED}.sig"))).unwrap();
+    let index = format!("{TREE}/repodata/repomd.xml");
+    lab.write(&index, "<another/>\n");
+    let image = signature_of_image(&lab);
+    let signature = fs::read(&image).unwrap();
+    let other = format!("{IMAGE}/rootimg.other.asc");
+    fs::copy(
+        lab.path(&format!("{TREE}/.slipway/signed/repodata/repomd.xml.asc")),
+        lab.path(&other),
+    )
+    .unwrap();
+    fs::rename(lab.path(&other), &image).unwrap();
+    // What somebody changed is not signed by either key, and the old one stays until it is put right.
+    let steps = [
+        format!(
+            "signing <lab>/{TREE} again: repodata/repomd.xml is not what was imported: run copycds --verify <lab>/{TREE}, and \
+             import its discs again"
+        ),
+        format!(
+            "signing the root image in <lab>/{IMAGE} again: no key of the site signed it: run packimage, or imgimport, again"
+        ),
+    ];
+    for more in [&[][..], &["--status"], &[]] {
+        assert_eq!(rolled(&lab, more), (75, json!(["switched", [], [], steps])));
+    }
+    let said = trust(&lab, &["roll", "--status"]);
+    assert!(
+        said.stdout.contains(&format!("to do: {}\n", steps[0])),
+        "{}",
+        said.stdout
+    );
+    lab.write(&index, "<repomd/>\n");
+    fs::write(&image, signature).unwrap();
+    assert_eq!(rolled(&lab, &[]), (0, json!([null, [], [], []])));
+    let [tree, image, _] = known(&lab, "config/trust/trees.asc", "config/trust/boot.crt");
+    assert!(tree && image);
 }

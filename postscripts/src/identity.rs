@@ -23,6 +23,8 @@ pub(crate) struct HostIdentity {
     pub(crate) root: String,
     /// The certificates of the authorities of clients, PEM.
     pub(crate) clients: String,
+    /// The keys by which the site signs trees, armoured; none where it has none.
+    pub(crate) trees: String,
 }
 
 /// Returns the directory of the identity, below a root directory.
@@ -43,16 +45,19 @@ impl HostIdentity {
             return Ok(None);
         };
         let required = |name: &str| text(name)?.with_context(|| format!("there is no {name}"));
-        let load = || {
+        let load = || -> Result<Self> {
             let key = KeyPem::new(required(IdentityFiles::KEY)?);
             let root = required(IdentityFiles::ROOT)?;
             let signed = SignedIdentity {
                 certificate,
                 clients: required(IdentityFiles::CLIENTS)?,
                 roots: String::new(),
+                trees: String::new(),
                 ssh: None,
             };
-            Self::check(key, root, signed)
+            let trees = text(IdentityFiles::TREES)?.unwrap_or_default();
+            let identity = Self::check(key, root, signed)?;
+            Ok(Self { trees, ..identity })
         };
         load().with_context(loading).map(Some)
     }
@@ -61,7 +66,8 @@ impl HostIdentity {
     ///
     /// # Errors
     /// When the certificate is for another key, no root that is trusted signed its authority or that of clients, or none of
-    /// those vouches for the roots that come with it.
+    /// those vouches for the roots that come with it. Keys of trees that the certificate does not name are left out: an answer
+    /// that is asked for again may be older than they are.
     pub(crate) fn check(key: KeyPem, trusted: String, signed: SignedIdentity) -> Result<Self> {
         let chain = certificates_in(&signed.certificate);
         let [own, above, cross @ ..] = &chain[..] else {
@@ -105,9 +111,11 @@ impl HostIdentity {
                 bail!("the site's root did not sign the authority of clients");
             }
         }
+        let trees = Some(signed.trees).filter(|keys| info.names_trees(keys));
         Ok(Self {
             key,
             certificate: signed.certificate,
+            trees: trees.unwrap_or_default(),
             info,
             root,
             clients: clients.concat(),
@@ -164,9 +172,11 @@ fn vouched_roots(trusted: &str, named: &str) -> Result<String> {
     Ok(roots)
 }
 
-/// Says whether two texts hold the same roots, the one that signs first.
-pub(crate) fn are_same_roots(one: &str, other: &str) -> bool {
-    certificates_in(one) == certificates_in(other)
+/// Says whether the site says what a host has: the same roots, the one that signs first, and the same keys of trees, unless
+/// there are none.
+pub(crate) fn is_said(said: &str, roots: &str, trees: &str) -> bool {
+    let keys = said.find("-----BEGIN PGP ").map(|at| &said[at..]);
+    certificates_in(said) == certificates_in(roots) && keys.is_none_or(|keys| keys == trees)
 }
 
 #[cfg(test)]
@@ -222,6 +232,20 @@ mod tests {
             assert_eq!(roots, expected.ok_or_else(|| refused.to_owned()), "{what}");
         }
         let turned = pem(&two) + &own;
-        assert!(are_same_roots(&both, &(both.clone() + "\n")) && !are_same_roots(&both, &turned));
+        let keys = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n";
+        let with_keys = both.clone() + keys;
+        for (said, roots, trees, expected) in [
+            (both.as_str(), both.clone() + "\n", "", true),
+            (&both, turned, "", false),
+            (&both, both.clone(), keys, true),
+            (&with_keys, both.clone(), keys, true),
+            (&with_keys, both.clone(), "", false),
+        ] {
+            assert_eq!(
+                is_said(said, &roots, trees),
+                expected,
+                "{said} {roots} {trees}"
+            );
+        }
     }
 }

@@ -140,6 +140,11 @@ impl Lab {
 
     /// Has slipwayd and its signer run in the namespace, on the port that nodes are told.
     pub(super) fn serve(&mut self) -> Result<()> {
+        self.serve_with(&[])
+    }
+
+    /// The same, with an environment for slipwayd.
+    pub(super) fn serve_with(&mut self, environment: &[(&'static str, String)]) -> Result<()> {
         let socket = self.sandbox.path("signer.sock");
         let mut signer = self.program("slipway-trust")?;
         signer.arg("signer").arg("--socket").arg(&socket);
@@ -161,6 +166,7 @@ impl Lab {
             .arg(&socket)
             .arg("--credentials")
             .arg(self.sandbox.config().join("trust"))
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stderr(Stdio::piped());
         let mut daemon = daemon.spawn()?;
         let said = daemon.stderr.take().context("slipwayd says something")?;
@@ -227,13 +233,6 @@ impl Lab {
             .find("SLIPWAY-1-")
             .context("the archive holds no token")?;
         let token = &preseed[token..token + 107];
-        let order = serde_json::json!({
-            "node": "host01",
-            "server": "10.77.0.1:8443",
-            "name": "10.77.0.1",
-            "root": fs::read_to_string(self.sandbox.config().join("trust/root.crt"))?,
-            "token": token,
-        });
         // debconf's own quoting is proven by its own tests: here it is what the file says
         for word in [
             "\"node\":\"host01\"",
@@ -242,15 +241,12 @@ impl Lab {
         ] {
             ensure!(preseed.contains(word), "{word} is not in {preseed}");
         }
-        for directory in ["var/lib/slipway", "etc/ssh", "usr/lib/systemd"] {
+        self.order(token)?;
+        for directory in ["etc/ssh", "usr/lib/systemd"] {
             fs::create_dir_all(self.node(directory))?;
         }
         fs::write(self.node("usr/lib/systemd/systemd"), "")?;
         fs::write(self.node("etc/ssh/sshd_config"), "Port 22\n")?;
-        fs::write(
-            self.node("var/lib/slipway/enrolment.json"),
-            order.to_string(),
-        )?;
         let key = self.node("etc/ssh/ssh_host_ed25519_key");
         if !key.exists() {
             let ended = outcome(
@@ -261,6 +257,28 @@ impl Lab {
             ensure!(ended.code == Some(0), "ssh-keygen: {ended:?}");
         }
         Ok(())
+    }
+
+    /// Lets the node enrol, and tells it so.
+    pub(super) fn arm(&self) -> Result<()> {
+        let armed = self.succeed("slipway-trust", &["arm", "host01", "--json"])?;
+        let armed: Value = serde_json::from_str(&armed)?;
+        let token = armed["nodes"][0]["token"].as_str();
+        self.order(token.context("there is no token")?)
+    }
+
+    /// Writes what the node enrols by.
+    fn order(&self, token: &str) -> Result<()> {
+        let order = serde_json::json!({
+            "node": "host01",
+            "server": "10.77.0.1:8443",
+            "name": "10.77.0.1",
+            "root": fs::read_to_string(self.sandbox.config().join("trust/root.crt"))?,
+            "token": token,
+        });
+        let path = self.node("var/lib/slipway/enrolment.json");
+        fs::create_dir_all(self.node("var/lib/slipway"))?;
+        Ok(fs::write(path, order.to_string())?)
     }
 
     pub(super) fn node(&self, path: &str) -> PathBuf {

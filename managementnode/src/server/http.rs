@@ -223,9 +223,12 @@ impl Service {
     }
 
     async fn enrol(&self, caller: &Caller, request: EnrolmentRequest) -> Response<Content> {
-        let from = caller.address.to_string();
-        self.signed(Question::Enrol(Enrolment { request, from }))
-            .await
+        let question = Question::Enrol(Enrolment {
+            request,
+            from: caller.address.to_string(),
+            of_container: self.nodes.container_at(caller.address),
+        });
+        self.signed(question).await
     }
 
     /// Has a node's certificate be followed by another: whoever has it is the node.

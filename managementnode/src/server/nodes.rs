@@ -25,6 +25,7 @@ pub(super) struct KnownNodes {
 struct Known {
     names: BTreeSet<String>,
     addresses: HashMap<IpAddr, String>,
+    containers: BTreeSet<String>,
     since: Instant,
 }
 
@@ -53,6 +54,15 @@ impl KnownNodes {
         self.find(|known| known.addresses.get(&address.to_canonical()).cloned())
     }
 
+    /// Returns the container that has an address.
+    pub(super) fn container_at(&self, address: IpAddr) -> Option<String> {
+        let is_container = |known: &Known, name: &String| known.containers.contains(name);
+        self.find(|known| {
+            let name = known.addresses.get(&address.to_canonical());
+            name.filter(|name| is_container(known, name)).cloned()
+        })
+    }
+
     /// Looks among what is known, and again when that may have changed.
     fn find(&self, look: impl Fn(&Known) -> Option<String>) -> Option<String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,9 +84,12 @@ impl KnownNodes {
 
 fn read(catalog: &Catalog) -> Result<Known> {
     let nodes = catalog.nodes()?;
-    let mut addresses = HashMap::new();
+    let (mut addresses, mut containers) = (HashMap::new(), BTreeSet::new());
     for name in nodes.names() {
         let node = nodes.node(name)?;
+        if node.mgt.as_deref() == Some("docker") {
+            containers.insert(name.to_owned());
+        }
         let nics = nic_names(&node).unwrap_or_default();
         let nics = nics.into_iter().map(|nic| nic.address);
         addresses.extend(
@@ -89,6 +102,7 @@ fn read(catalog: &Catalog) -> Result<Known> {
     Ok(Known {
         names: nodes.names().map(str::to_owned).collect(),
         addresses,
+        containers,
         since: Instant::now(),
     })
 }

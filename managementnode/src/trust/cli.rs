@@ -84,12 +84,12 @@ pub(crate) enum Verb {
         serial: bool,
     },
 
-    /// Change the site's authority over all hosts: root, nodes, clients and ssh hosts, while the old and the new both count
+    /// Change the site's authority over all hosts, and what signs trees, images and boot files, while the old and the new count
     ///
     /// Needs the root's key once. Goes on as far as hosts have come, and is run again until it ends; a run that is cut off is
     /// taken up by the next. Exits with 75 while hosts are waited for.
     Roll {
-        /// Go on without these hosts and clients: a host has to enrol again, a client needs another certificate
+        /// Go on without these hosts and clients: a host has to enrol again, or nodeset is run for it, a client needs another certificate
         #[arg(long, value_name = "NAME", value_delimiter = ',')]
         leave: Vec<String>,
 
@@ -97,7 +97,7 @@ pub(crate) enum Verb {
         #[arg(long)]
         abort: bool,
 
-        /// Say how far it is; change nothing
+        /// Say how far it is, and what is to be done; change nothing
         #[arg(long, conflicts_with_all = ["abort", "leave"])]
         status: bool,
     },

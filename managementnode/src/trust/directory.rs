@@ -11,7 +11,7 @@
 //! ssh_host_ca ssh_host_ca.pub   signs hosts' ssh keys
 //! trees.key trees.asc       signs trees (OpenPGP)
 //! store.json                what was signed, what is revoked, who is armed
-//! roll/                     another generation of root, nodes and clients, while the authority changes
+//! roll/                     another generation of all that signs, while the authority changes
 //! ```
 
 use std::fs::{self, OpenOptions};
@@ -20,11 +20,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use definitions::Catalog;
+use definitions::{Catalog, SignedIdentity};
 use nix::fcntl::OFlag;
 use time::OffsetDateTime;
 
 use super::roll::{DIRECTORY, Generation, RollState};
+use super::secret::digest;
 use super::term::stamp;
 use super::x509::{Certified, PrivateKey, Signer};
 use crate::replace;
@@ -60,8 +61,14 @@ impl Holder {
         Self::BootFiles,
     ];
 
-    /// What `roll` changes.
-    pub(crate) const ROLLED: [Self; 3] = [Self::Root, Self::Nodes, Self::Clients];
+    /// What `roll` changes, those that sign first; of what nodes boot where the site has it.
+    pub(crate) const ROLLED: [Self; 5] = [
+        Self::Root,
+        Self::Nodes,
+        Self::Clients,
+        Self::Boot,
+        Self::BootFiles,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -74,9 +81,39 @@ impl Holder {
         }
     }
 
+    /// What its certificate's file is called.
+    pub(crate) fn file(self) -> String {
+        format!("{}.crt", self.name())
+    }
+
     /// Whether its key is needed to renew others alone, and may be taken away.
     pub(crate) fn is_root(self) -> bool {
         matches!(self, Self::Root | Self::Boot)
+    }
+}
+
+/// What hosts trust: the site's roots, PEM, and the keys by which it signs trees, which need not be there.
+#[derive(Debug, Clone)]
+pub(crate) struct TrustedByHosts {
+    pub(crate) roots: String,
+    pub(crate) trees: String,
+}
+
+impl TrustedByHosts {
+    /// Returns both as one text.
+    pub(crate) fn text(&self) -> String {
+        self.roots.clone() + &self.trees
+    }
+
+    /// Returns the digest of both.
+    pub(crate) fn digest(&self) -> String {
+        digest(self.text().as_bytes())
+    }
+
+    /// Returns what a host's certificate says of the keys of trees.
+    pub(crate) fn comment(&self) -> Option<String> {
+        let keys = digest(self.trees.as_bytes());
+        (!self.trees.is_empty()).then(|| format!("{}{keys}", SignedIdentity::TREES))
     }
 }
 
@@ -139,7 +176,7 @@ impl TrustDirectory {
     /// # Errors
     /// When it is not there.
     pub(crate) fn trusted(&self, holder: Holder) -> Result<String> {
-        read(holder, &self.path(&format!("{}.crt", holder.name())))
+        read(holder, &self.path(&holder.file()))
     }
 
     /// Reads the certificate that a holder signs by.
@@ -147,7 +184,7 @@ impl TrustDirectory {
     /// # Errors
     /// When it is not there.
     pub(crate) fn certificate(&self, holder: Holder) -> Result<String> {
-        match self.rolled(holder)? {
+        match self.rolled(&holder.file())? {
             Some(roll) => self.of_generation(holder, roll.stage.signing()),
             None => self.trusted(holder),
         }
@@ -158,8 +195,12 @@ impl TrustDirectory {
     /// # Errors
     /// When it is not there.
     pub(crate) fn of_generation(&self, holder: Holder, generation: Generation) -> Result<String> {
-        let name = format!("{DIRECTORY}/{}/{}.crt", generation.name(), holder.name());
-        read(holder, &self.path(&name))
+        read(holder, &self.copy(&holder.file(), generation))
+    }
+
+    /// Returns where what others are to trust of one generation is, while the authority changes.
+    pub(crate) fn copy(&self, name: &str, generation: Generation) -> PathBuf {
+        self.path(DIRECTORY).join(generation.name()).join(name)
     }
 
     /// Returns the key of one generation: the old ones stay where they were.
@@ -176,9 +217,9 @@ impl TrustDirectory {
         }
     }
 
-    /// Returns how far the authority's change is, where it concerns a holder.
-    fn rolled(&self, holder: Holder) -> Result<Option<RollState>> {
-        if Holder::ROLLED.contains(&holder) {
+    /// Returns how far the authority's change is, where it concerns a file of what others are to trust.
+    pub(crate) fn rolled(&self, name: &str) -> Result<Option<RollState>> {
+        if self.copy(name, Generation::Old).exists() {
             RollState::load(&self.0)
         } else {
             Ok(None)
@@ -209,6 +250,18 @@ impl TrustDirectory {
         Ok(text)
     }
 
+    /// Returns what hosts trust beside what they have certificates for.
+    ///
+    /// # Errors
+    /// When there is no root.
+    pub(crate) fn by_hosts(&self) -> Result<TrustedByHosts> {
+        Ok(TrustedByHosts {
+            // in this order: who reads another root than before reads the keys that go with it
+            roots: self.trusted(Holder::Root)?,
+            trees: replace::read(&self.path(super::trees::PUBLIC))?.unwrap_or_default(),
+        })
+    }
+
     /// Reads the other root's word for the root of a generation.
     fn cross(&self, generation: Generation) -> Result<String> {
         let name = format!("{DIRECTORY}/{}/cross.crt", generation.name());
@@ -229,7 +282,7 @@ impl TrustDirectory {
     /// When that cannot be told.
     pub(crate) fn key_path(&self, holder: Holder) -> Result<PathBuf> {
         let generation = self
-            .rolled(holder)?
+            .rolled(&holder.file())?
             .map_or(Generation::Old, |roll| roll.stage.signing());
         Ok(self.key_of(holder, generation))
     }
@@ -254,7 +307,7 @@ impl TrustDirectory {
     /// # Errors
     /// When either is missing, others can read the key, or the certificate is not valid now.
     pub(crate) fn signer(&self, holder: Holder, now: OffsetDateTime) -> Result<Signer> {
-        let Some(roll) = self.rolled(holder)? else {
+        let Some(roll) = self.rolled(&holder.file())? else {
             return self.signer_of(holder, &self.trusted(holder)?, Generation::Old, now);
         };
         // Of one reading of the stage, which another run may change meanwhile.
@@ -272,7 +325,7 @@ impl TrustDirectory {
     /// # Errors
     /// Like [`Self::signer`].
     pub(crate) fn signers(&self, holder: Holder, now: OffsetDateTime) -> Result<Vec<Signer>> {
-        let Some(roll) = self.rolled(holder)? else {
+        let Some(roll) = self.rolled(&holder.file())? else {
             return Ok(vec![self.signer(holder, now)?]);
         };
         let trusted = roll.stage.trusted().into_iter();

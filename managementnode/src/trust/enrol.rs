@@ -30,6 +30,17 @@ use super::{domains, output};
 pub(crate) struct Enrolment {
     pub(crate) request: EnrolmentRequest,
     pub(crate) from: String,
+    /// The container whose address that is, if it is one's.
+    #[serde(default)]
+    pub(crate) of_container: Option<String>,
+}
+
+impl Enrolment {
+    /// Whether it comes from the address of a container that is another node. Any other address may be that of a router.
+    fn is_elsewhere(&self) -> bool {
+        let container = self.of_container.as_ref();
+        container.is_some_and(|container| container != &self.request.node)
+    }
 }
 
 /// What a node sends to get a further certificate, and the certificate that it is known by.
@@ -75,7 +86,7 @@ pub(crate) enum Question {
 pub(crate) enum Answer {
     /// Nothing is signed; why is on record here, and not told to whoever asked.
     Refused(String),
-    /// What the roots are now, PEM, for a certificate that counts.
+    /// What the roots and the keys of trees are now, for a certificate that counts.
     Confirmed(String),
     /// Whether the certificate is on record and not revoked.
     IsValid(bool),
@@ -97,6 +108,9 @@ const NOT_ON_RECORD: &str = "its certificate was signed here and is not on recor
 
 /// What is wrong with a renewal beyond that.
 const TOO_MANY: &str = "it has 64 certificates that are valid: revoke it and arm it again";
+
+/// What is wrong with a secret that a container has.
+const ELSEWHERE: &str = "its secret came from the address of a container";
 
 /// What is wrong with a request whose keys cannot be taken.
 const NO_KEYS: &str = "its signing request or ssh host key cannot be read";
@@ -123,7 +137,8 @@ pub(super) fn arm(
     let path = directory.existing()?;
     let now = super::term::now();
     let until = term.after(now);
-    let root = Certified::parse(&directory.trusted(Holder::Root)?)?;
+    let trusted = directory.by_hosts()?;
+    let root = Certified::parse(&trusted.roots)?;
     let (nodes, domains) = (catalog.nodes()?, domains(catalog)?);
     let mut armings = Vec::new();
     for name in chosen(range, &nodes)? {
@@ -134,6 +149,7 @@ pub(super) fn arm(
             secret: digest(secret.as_bytes()),
             until,
             identity,
+            trusted: trusted.digest(),
             used: None,
         };
         let token = EnrolmentToken::new(&digest(&root.der), &secret)?;
@@ -234,11 +250,15 @@ pub(super) fn enrol(
                 certificate: used.certificate,
                 clients: directory.trusted(Holder::Clients)?,
                 roots: directory.vouched_roots()?,
+                trees: directory.by_hosts()?.trees,
                 ssh: used.ssh,
             }));
         }
         Ok(Judgement::First(arming)) => arming,
     };
+    if enrolment.is_elsewhere() {
+        return refused(&mut open, ELSEWHERE);
+    }
     let signed = keys.sign(directory, &mut open, (&request.node, &arming.identity), now)?;
     let used = Used {
         time: now,
@@ -354,6 +374,7 @@ impl NodeKeys {
         now: OffsetDateTime,
     ) -> Result<SignedIdentity> {
         let signer = directory.signer(Holder::Nodes, now)?;
+        let trusted = directory.by_hosts()?;
         let (term, _) = IssuePurpose::Node.terms();
         let statement = Statement {
             subject: node.to_owned(),
@@ -363,11 +384,12 @@ impl NodeKeys {
             serial: Serial::new(random()?),
             from: now,
             until: term.after(now).min(signer.until()),
+            comment: trusted.comment(),
         };
         let certificate = signer.sign(&statement, &self.tls)?;
         let under = Under {
             authority: signer.digest(),
-            roots: digest(directory.trusted(Holder::Root)?.as_bytes()),
+            roots: trusted.digest(),
             confirmed: false,
             write: open.store.writes + 1,
         };
@@ -397,6 +419,7 @@ impl NodeKeys {
             certificate,
             clients: directory.trusted(Holder::Clients)?,
             roots: directory.vouched_roots()?,
+            trees: trusted.trees,
             ssh,
         })
     }

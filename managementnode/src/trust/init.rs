@@ -110,8 +110,16 @@ impl SiteIdentity {
     }
 
     fn subject(&self, holder: Holder) -> String {
-        let name = format!("Slipway {} {}", holder.name(), self.domain);
-        if Holder::ROLLED.contains(&holder) && self.generation > 1 {
+        if Holder::ROLLED.contains(&holder) {
+            return self.name(holder.name());
+        }
+        format!("Slipway {} {}", holder.name(), self.domain)
+    }
+
+    /// Names what belongs to a generation: by its number from the second on.
+    pub(super) fn name(&self, what: &str) -> String {
+        let name = format!("Slipway {what} {}", self.domain);
+        if self.generation > 1 {
             return format!("{name} {}", self.generation);
         }
         name
@@ -182,10 +190,10 @@ pub(super) fn init(catalog: &Catalog, as_json: bool, dry_run: bool) -> Result<()
 }
 
 fn make(directory: &TrustDirectory, site: &SiteIdentity, now: OffsetDateTime) -> Result<()> {
-    let root = PrivateKey::generate()?;
+    let root = new_key(Holder::Root)?;
     make_root(directory, site, Holder::Root, &root, now)?;
     ssh::generate(&directory.path("ssh_host_ca"))?;
-    super::trees::make_key(directory, &site.domain)?;
+    super::trees::make_key(directory, &site.name("trees"))?;
     let mut authorities = Authorities::open(directory, site, now)?;
     for holder in [Holder::Nodes, Holder::Clients, Holder::Server] {
         authorities.sign(holder, true)?;
@@ -220,7 +228,7 @@ pub(super) fn ensure_boot_authority(catalog: &Catalog) -> Result<()> {
     let site = SiteIdentity::load(catalog)?;
     let now = super::term::now();
     if !exists("boot.crt") {
-        let key = PrivateKey::generate_rsa()?;
+        let key = new_key(Holder::Boot)?;
         make_root(&directory, &site, Holder::Boot, &key, now)?;
     }
     let mut authorities = Authorities {
@@ -254,9 +262,8 @@ pub(super) fn renew(
         .collect();
     let mut renewed = Vec::<Value>::new();
     let mut text = String::new();
-    if RollState::load(directory.existing()?)?.is_some()
-        && holders.iter().any(|holder| Holder::ROLLED.contains(holder))
-    {
+    let is_rolled = holders.iter().any(|holder| Holder::ROLLED.contains(holder));
+    if RollState::load(directory.existing()?)?.is_some() && (is_rolled || with_trees && new_key) {
         bail!("the site's authority is being changed: end that first, by slipway-trust roll");
     }
     let mut authorities = Authorities::open(&directory, &site, now)?;
@@ -274,7 +281,7 @@ pub(super) fn renew(
         renewed.push(json!({ "name": holder.name(), "until": stamp(until), "new_key": new_key }));
     }
     if with_trees {
-        let is_made = super::trees::renew_key(&directory, &site.domain, new_key, dry_run)?;
+        let is_made = super::trees::renew_key(&directory, &site.name("trees"), new_key, dry_run)?;
         let (would, did) = match (is_made, dry_run) {
             (false, _) => (
                 "",
@@ -296,7 +303,18 @@ pub(super) fn renew(
     )
 }
 
-fn issuer(holder: Holder) -> Holder {
+/// Makes a key for a holder: RSA for what nodes boot, which iPXE checks, P-256 else.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn new_key(holder: Holder) -> Result<PrivateKey> {
+    match holder {
+        Holder::Boot | Holder::BootFiles => PrivateKey::generate_rsa(),
+        _ => PrivateKey::generate(),
+    }
+}
+
+pub(super) fn issuer(holder: Holder) -> Holder {
     match holder {
         Holder::Server => Holder::Nodes,
         Holder::BootFiles => Holder::Boot,
@@ -342,13 +360,13 @@ impl<'a> Authorities<'a> {
     ///
     /// # Errors
     /// When the key that signs is not there.
-    pub(super) fn sign(&mut self, holder: Holder, new_key: bool) -> Result<OffsetDateTime> {
+    pub(super) fn sign(&mut self, holder: Holder, has_new_key: bool) -> Result<OffsetDateTime> {
         let (site, now) = (self.site, self.now);
         let signer = self.directory.signer(issuer(holder), now)?;
-        let key = match (new_key, holder) {
-            (true, Holder::BootFiles) => PrivateKey::generate_rsa()?,
-            (true, _) => PrivateKey::generate()?,
-            (false, holder) => self.directory.key(holder)?,
+        let key = if has_new_key {
+            new_key(holder)?
+        } else {
+            self.directory.key(holder)?
         };
         let until = term(holder).after(now).min(signer.until());
         let serial = serial()?;
@@ -363,6 +381,7 @@ impl<'a> Authorities<'a> {
                     serial: serial.clone(),
                     from: now,
                     until,
+                    comment: None,
                 };
                 ("server", signer.sign(&statement, &key.public()?)?)
             }
@@ -385,7 +404,7 @@ impl<'a> Authorities<'a> {
         };
         self.open.store.note(&serial, issued);
         self.open.write(now)?;
-        let key = new_key.then_some(&key);
+        let key = has_new_key.then_some(&key);
         write(self.directory, holder, key, &certificate)?;
         Ok(until)
     }

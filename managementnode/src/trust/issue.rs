@@ -188,7 +188,7 @@ impl Leaf {
         now: OffsetDateTime,
     ) -> Result<Signed> {
         let signer = directory.signer(self.holder, now)?;
-        let roots = directory.trusted(Holder::Root)?;
+        let trusted = directory.by_hosts()?;
         let statement = Statement {
             subject: name.to_owned(),
             domains: self.identity.domains.clone(),
@@ -197,15 +197,16 @@ impl Leaf {
             serial: Serial::new(random()?),
             from: now,
             until: term.after(now).min(signer.until()),
+            comment: None,
         };
         let files = vec![
             ("cert.pem", signer.sign(&statement, &self.key)?, 0o644),
-            ("ca.pem", roots.clone(), 0o644),
+            ("ca.pem", trusted.roots.clone(), 0o644),
         ];
         Ok(Signed {
             under: Some(Under {
                 authority: signer.digest(),
-                roots: digest(roots.as_bytes()),
+                roots: trusted.digest(),
                 confirmed: false,
                 write: 0, // known when it is noted
             }),
@@ -333,7 +334,7 @@ pub(super) fn export(catalog: &Catalog, what: ExportedPart, as_json: bool) -> Re
     let text = match what {
         ExportedPart::Root => directory.trusted(Holder::Root)?,
         ExportedPart::Clients => directory.trusted(Holder::Clients)?,
-        ExportedPart::Trees => super::trees::public_key(&directory)?,
+        ExportedPart::Trees => super::trees::public_keys(&directory)?,
         ExportedPart::Ssh => known_hosts(catalog)?,
         ExportedPart::Crl => revocations(&directory, &Store::load(path)?)?,
     };

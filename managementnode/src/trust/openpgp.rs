@@ -81,6 +81,19 @@ impl TreeSigner {
     }
 }
 
+/// Says whether one of some public keys signed bytes, and nobody else did.
+///
+/// # Errors
+/// When the keys cannot be read.
+pub(super) fn is_signed_by(keys: &str, bytes: &[u8], signature: &[u8]) -> Result<bool> {
+    let home = GpgHome::make()?;
+    let file = home.write("keys", keys.as_bytes())?;
+    home.run(&["--import", &file], "reading the keys of trees")?;
+    let (signed, signature) = (home.write("signed", bytes)?, home.write("asc", signature)?);
+    let verified = home.run(&["--verify", &signature, &signed], "verifying");
+    Ok(verified.is_ok())
+}
+
 /// A home of gpg's that is removed with its agent.
 struct GpgHome(TempDir);
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use definitions::Catalog;
 use definitions::terminal::escaped;
 
-use super::directory::{Holder, TrustDirectory};
+use super::directory::TrustDirectory;
 use super::enrol::{
     Answer, Enrolment, Question, REFUSED, Renewal, ShownCertificate, confirm, enrol, renew, unknown,
 };
@@ -90,7 +90,7 @@ impl SignedRecords {
         Ok(issued.is_some_and(|issued| issued.revoked.is_none()))
     }
 
-    /// Notes that a certificate is in use, once, and says what the roots are.
+    /// Notes that a certificate is in use, once, and says what the roots and the keys of trees are.
     fn confirm(&mut self, directory: &TrustDirectory, shown: &ShownCertificate) -> Result<Answer> {
         let issued = self.read(directory)?.issued.get(&shown.serial);
         if issued.is_none() {
@@ -102,7 +102,7 @@ impl SignedRecords {
         if !issued.is_confirmed() {
             confirm(directory, &shown.serial, super::term::now())?;
         }
-        Ok(Answer::Confirmed(directory.trusted(Holder::Root)?))
+        Ok(Answer::Confirmed(directory.by_hosts()?.text()))
     }
 
     fn read(&mut self, directory: &TrustDirectory) -> Result<&Store> {

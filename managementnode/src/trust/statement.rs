@@ -56,6 +56,8 @@ pub(crate) struct Statement {
     pub(crate) serial: Serial,
     pub(crate) from: OffsetDateTime,
     pub(crate) until: OffsetDateTime,
+    /// A comment: what else its holder may trust.
+    pub(crate) comment: Option<String>,
 }
 
 /// The number of a certificate, which no other has: 126 random bits.

@@ -22,7 +22,11 @@ const SOON: Duration = Duration::days(60);
 /// # Errors
 /// When nothing can be said.
 pub(super) fn status(catalog: &Catalog, as_json: bool) -> Result<ExitCode> {
-    let found = look(&TrustDirectory::of(catalog), Sight::All)?;
+    let directory = TrustDirectory::of(catalog);
+    let mut found = look(&directory, Sight::All)?;
+    if let Some(step) = super::roll::ipxe_step(catalog, &directory)? {
+        found.add(&step);
+    }
     output(as_json, &found.text, found.document)?;
     Ok(if found.is_right {
         ExitCode::SUCCESS
@@ -45,6 +49,17 @@ pub(super) struct TrustSurvey {
     pub(super) text: String,
     pub(super) document: Value,
     pub(super) is_right: bool,
+}
+
+impl TrustSurvey {
+    /// Adds something that is wrong.
+    fn add(&mut self, problem: &str) {
+        self.text += &format!("WRONG {problem}\n");
+        if let Some(problems) = self.document["problems"].as_array_mut() {
+            problems.push(json!(problem));
+        }
+        self.is_right = false;
+    }
 }
 
 /// Looks at what there is.
@@ -79,10 +94,13 @@ pub(super) fn look(directory: &TrustDirectory, sight: Sight) -> Result<TrustSurv
             Err(error) => problems.push(format!("{error:#}")),
         }
     }
-    for name in ["ssh_host_ca", super::trees::SECRET] {
-        match super::directory::secret(&directory.path(name)) {
+    for (name, path) in [
+        ("ssh_host_ca", directory.path("ssh_host_ca")),
+        (super::trees::SECRET, super::trees::secret_path(directory)?),
+    ] {
+        match super::directory::secret(&path) {
             Ok(Some(_)) => text += &format!("{name:<9} here\n"),
-            Ok(None) => problems.push(format!("{} is missing", directory.path(name).display())),
+            Ok(None) => problems.push(format!("{} is missing", path.display())),
             Err(error) => problems.push(format!("{error:#}")),
         }
     }

@@ -120,6 +120,9 @@ pub(crate) struct Arming {
     pub(crate) until: OffsetDateTime,
     /// What its certificate will say.
     pub(crate) identity: Identity,
+    /// The digest of what hosts trusted when it was armed, and what it installs by does.
+    #[serde(default)]
+    pub(crate) trusted: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) used: Option<Used>,
 }
@@ -290,6 +293,7 @@ mod tests {
             secret: "x".to_owned(),
             until,
             identity: Identity::default(),
+            trusted: String::new(),
             used: None,
         }
     }

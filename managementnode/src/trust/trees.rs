@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use definitions::{Catalog, Lock};
+use definitions::{Catalog, InstallDir, Lock};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::directory::{TrustDirectory, secret};
 use super::openpgp::{self, TreeSigner};
 use super::output;
+use super::roll::Generation;
 use super::secret::digest;
 use crate::replace;
 use imported::ImportedTree;
@@ -28,7 +29,7 @@ use view::SignedView;
 
 /// The secret key, and the public one, in the directory of the authorities.
 pub(super) const SECRET: &str = "trees.key";
-const PUBLIC: &str = "trees.asc";
+pub(super) const PUBLIC: &str = "trees.asc";
 
 /// How long another run may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -110,8 +111,8 @@ impl TreeOutcome {
 ///
 /// # Errors
 /// What gpg says, or when it cannot be written.
-pub(super) fn make_key(directory: &TrustDirectory, domain: &str) -> Result<()> {
-    let key = openpgp::generate(&format!("Slipway trees {domain}"))?;
+pub(super) fn make_key(directory: &TrustDirectory, name: &str) -> Result<()> {
+    let key = openpgp::generate(name)?;
     // A run that is killed leaves no public key, and the next makes both again: the two never are of two keys.
     replace::remove(&directory.path(PUBLIC))?;
     replace::write(&directory.path(SECRET), key.secret.as_bytes(), 0o600)?;
@@ -124,7 +125,7 @@ pub(super) fn make_key(directory: &TrustDirectory, domain: &str) -> Result<()> {
 /// What gpg says, or when it cannot be written.
 pub(super) fn renew_key(
     directory: &TrustDirectory,
-    domain: &str,
+    name: &str,
     new_key: bool,
     dry_run: bool,
 ) -> Result<bool> {
@@ -133,17 +134,30 @@ pub(super) fn renew_key(
         .all(|name| directory.path(name).exists());
     let is_wanted = new_key || !is_there;
     if is_wanted && !dry_run {
-        make_key(directory, domain)?;
+        make_key(directory, name)?;
     }
     Ok(is_wanted)
 }
 
-/// Returns the public key, armoured.
+/// Returns the public keys that nodes are to trust, armoured: one, and two while the authority changes, the one that signs
+/// first.
+///
+/// # Errors
+/// When the site has none.
+pub(super) fn public_keys(directory: &TrustDirectory) -> Result<String> {
+    let path = directory.path(PUBLIC);
+    replace::read(&path)?.with_context(|| missing(&path))
+}
+
+/// Returns the public key of what signs, armoured.
 ///
 /// # Errors
 /// When the site has none.
 pub(super) fn public_key(directory: &TrustDirectory) -> Result<String> {
-    let path = directory.path(PUBLIC);
+    let path = match directory.rolled(PUBLIC)? {
+        Some(roll) => directory.copy(PUBLIC, roll.stage.signing()),
+        None => directory.path(PUBLIC),
+    };
     replace::read(&path)?.with_context(|| missing(&path))
 }
 
@@ -231,8 +245,66 @@ fn sign_one(
 /// # Errors
 /// When it is missing, or others can read it.
 pub(super) fn signer(directory: &TrustDirectory) -> Result<TreeSigner> {
-    let path = directory.path(SECRET);
+    let path = secret_path(directory)?;
     TreeSigner::open(&secret(&path)?.with_context(|| missing(&path))?)
+}
+
+/// Returns where the key is that signs.
+///
+/// # Errors
+/// When that cannot be told.
+pub(super) fn secret_path(directory: &TrustDirectory) -> Result<PathBuf> {
+    let roll = directory.rolled(PUBLIC)?;
+    let generation = roll.map_or(Generation::Old, |roll| roll.stage.signing());
+    Ok(directory.place(generation).join(SECRET))
+}
+
+/// Signs the trees that copycds published again, which another key signed; returns why one is not.
+///
+/// # Errors
+/// When they cannot be listed.
+pub(super) fn sign_again(
+    directory: &TrustDirectory,
+    installdir: &InstallDir,
+    dry_run: bool,
+) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for tree in below(installdir.path(), 2)? {
+        if !tree.join(InstallDir::SIGNED).exists() {
+            continue;
+        }
+        if let Err(error) = sign_one(directory, &tree, false, dry_run) {
+            problems.push(format!("signing {} again: {error:#}", tree.display()));
+        }
+    }
+    Ok(problems)
+}
+
+/// Lists the directories that are so many levels below one, which need not be there.
+///
+/// # Errors
+/// When one cannot be read.
+pub(super) fn below(directory: &Path, levels: usize) -> Result<Vec<PathBuf>> {
+    let mut found = vec![directory.to_owned()];
+    for _ in 0..levels {
+        let mut next = Vec::new();
+        for directory in found {
+            let reading = || format!("reading {}", directory.display());
+            let entries = match fs::read_dir(&directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                entries => entries.with_context(reading)?,
+            };
+            for entry in entries {
+                let entry = entry.with_context(reading)?;
+                if entry.file_type().with_context(reading)?.is_dir() {
+                    next.push(entry.path());
+                }
+            }
+        }
+        found = next;
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Reads a file that has a bound.

@@ -12,9 +12,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData,
-    RevokedCertParams, SanType, SerialNumber, SigningKey as _, SubjectPublicKeyInfo,
+    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
+    PKCS_ED25519, PublicKeyData, RevokedCertParams, SanType, SerialNumber, SigningKey as _,
+    SubjectPublicKeyInfo,
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certification_request::X509CertificationRequest;
@@ -25,6 +26,9 @@ use super::statement::{AuthorityStatement, Purpose, Scope, Serial, Statement};
 
 /// Certificates are valid from so long before they are made: clocks of nodes differ.
 const BACKDATED: Duration = Duration::hours(1);
+
+/// The extension that holds a comment, which nobody but its reader heeds.
+const NETSCAPE_COMMENT: &[u64] = &[2, 16, 840, 1, 113_730, 1, 13];
 
 /// The longest request that is read.
 const MAX_REQUEST: usize = 16 << 10;
@@ -332,6 +336,11 @@ impl Signer {
         params
             .subject_alt_names
             .extend(addresses.map(SanType::IpAddress));
+        if let Some(comment) = &statement.comment {
+            let text = yasna::construct_der(|writer| writer.write_ia5_string(comment));
+            let comment = CustomExtension::from_oid_content(NETSCAPE_COMMENT, text);
+            params.custom_extensions.push(comment);
+        }
         let signed = params
             .signed_by(&key.info, &self.issuer)
             .context("signing a certificate")?;

@@ -100,7 +100,25 @@ impl Daemon {
 
     /// Starts the signer, then the daemon.
     pub(crate) fn with_signer(lab: &Lab) -> Self {
-        let signer = program(lab)
+        Self::beside(lab, program(lab))
+    }
+
+    /// The same, with the authorities in a file system of the signer's own, of which so much is free.
+    pub(crate) fn with_signer_in_space(lab: &Lab, free: &str) -> Self {
+        let mount = "copy=$(mktemp -d) && cp -a \"$2/.\" \"$copy\" && mount -t tmpfs -o size=256k,mode=700 tmpfs \"$2\" && \
+                     cp -a \"$copy/.\" \"$2\" && rm -r \"$copy\" && dd if=/dev/zero of=\"$2/.ballast\" 2>&-; \
+                     truncate -s -\"$1\" \"$2/.ballast\" && shift 2 && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", mount, "sh", free])
+            .arg(lab.path("config/trust"))
+            .arg(program(lab).get_program())
+            .env("SLIPWAY_CONFIG", lab.path("config"));
+        Self::beside(lab, command)
+    }
+
+    fn beside(lab: &Lab, mut signer: Command) -> Self {
+        let signer = signer
             .args(["signer", "--socket"])
             .arg(lab.path("signer.sock"))
             .stderr(Stdio::null())

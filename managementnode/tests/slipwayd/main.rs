@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod elsewhere;
 mod enrolling;
 mod files;
 #[path = "../lab/mod.rs"]
@@ -50,6 +51,14 @@ fn main() -> ExitCode {
             ("nodestat_says_what_changes", reports::watch),
             ("a_health_check_finds_what_nodes_would_find", limits::probe),
             ("the_umask_says_who_may_ask_the_signer", enrolling::umask),
+            (
+                "a_container_gets_nothing_of_another_node",
+                elsewhere::containers,
+            ),
+            (
+                "whoever_is_between_can_stop_a_request_and_no_more",
+                elsewhere::proxies,
+            ),
         ],
     )
 }

@@ -202,6 +202,7 @@ mod tests {
         let certificate = hosts.sign(&request, Usage::Server, until).unwrap();
         let clients = clients.certificate().to_owned();
         let identity = HostIdentity {
+            trees: String::new(),
             key,
             info: CertificateInfo::parse(&certificate).unwrap(),
             certificate,

@@ -123,7 +123,7 @@ impl SlipwaydClient<'_> {
         Ok(offset.with_context(|| format!("asking slipwayd on {host} for the time"))?)
     }
 
-    /// Says that the identity is in use, and returns the site's roots as they are now, PEM.
+    /// Says that the identity is in use, and returns the site's roots and keys of trees as they are now.
     pub(super) fn confirm(&self, identity: &HostIdentity) -> Result<String, EnrolmentFailure> {
         let own = (identity.certificate.as_str(), &identity.key);
         let (status, answer) = self.asked("/v1/confirm", "", Some(own))?;

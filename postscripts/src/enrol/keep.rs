@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use definitions::{IdentityFiles, SignedIdentity};
 
 use super::ask::EnrolmentFailure;
-use super::sshd;
+use super::{sshd, trees};
 use crate::files::{self, load_text};
 use crate::identity::{HostIdentity, directory};
 use crate::slipwayd::ServerAddress;
@@ -36,6 +36,8 @@ pub(super) fn keep(root: &Path, kept: Kept<'_>) -> Result<HostIdentity, Enrolmen
     let ssh = kept.signed.ssh.clone();
     let identity = HostIdentity::check(kept.key, kept.root.to_owned(), kept.signed)
         .context("checking what the site signed")?;
+    // before the certificate, by which the site counts this host among those that have them
+    trees::apply(root, &identity.trees)?;
     let server = serde_json::to_string(kept.server).context("writing where slipwayd is")?;
     let directory = directory(root);
     if let Some(ssh) = ssh {

@@ -15,6 +15,7 @@ mod keep;
 mod report;
 mod schedule;
 mod sshd;
+mod trees;
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -24,7 +25,7 @@ use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
 use time::{Duration, OffsetDateTime};
 
 use crate::files::{self, load_text, under_root};
-use crate::identity::{HostIdentity, are_same_roots, directory};
+use crate::identity::{HostIdentity, directory, is_said};
 use crate::program;
 use crate::slipwayd::ServerAddress;
 use crate::tls::certificates_in;
@@ -81,12 +82,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     follow(root, identity, behind)
 }
 
-/// Has the host use the identity, and says so to the site; gets the next one where the site has other roots by now.
+/// Has the host use the identity, and says so to the site; gets the next one where the site has other roots or keys of trees
+/// by now.
 fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<ExitCode> {
     let address = ServerAddress::load(root)?;
     // once more at most: the site changes its roots rarely, and the timer asks again
     for is_last in [false, true] {
         sshd::apply(root)?;
+        trees::apply(root, &identity.trees)?;
         hand_on(root, &identity)?;
         let site = ask::SlipwaydClient {
             address: address.clone(),
@@ -94,7 +97,7 @@ fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<E
             behind,
         };
         match site.confirm(&identity) {
-            Ok(roots) if is_last || are_same_roots(&roots, &identity.root) => break,
+            Ok(said) if is_last || is_said(&said, &identity.root, &identity.trees) => break,
             Ok(_) => {}
             // the identity holds; the timer asks again
             Err(EnrolmentFailure::ForNow(error)) => {
@@ -108,7 +111,7 @@ fn follow(root: &Path, mut identity: HostIdentity, behind: Duration) -> Result<E
             Err(failure) => return failure.exit("following the site's root"),
         };
         output_line!(
-            "the site's root changed: renewed until {}",
+            "the site's root or its keys of trees changed: renewed until {}",
             identity.info.not_after
         );
     }

@@ -21,7 +21,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, bail};
-use definitions::hex;
+use definitions::{SignedIdentity, hex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
@@ -29,7 +29,7 @@ use rcgen::{
 use sha2::{Digest as _, Sha256};
 use time::{Duration, OffsetDateTime};
 use x509_parser::error::X509Error;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 #[cfg(test)]
@@ -90,6 +90,8 @@ pub struct CertificateInfo {
     /// Who it is about, and who says so, DER.
     subject: Vec<u8>,
     issuer: Vec<u8>,
+    /// A comment, where there is one.
+    comment: Option<String>,
     /// The certificate itself, DER.
     der: Vec<u8>,
 }
@@ -374,8 +376,16 @@ impl CertificateInfo {
             public_key: certificate.public_key().raw.to_vec(),
             subject: certificate.subject().as_raw().to_vec(),
             issuer: certificate.issuer().as_raw().to_vec(),
+            comment: certificate.extensions().iter().find_map(comment_of),
             der: der.to_vec(),
         })
+    }
+
+    /// Says whether it names these keys of trees as those of its site.
+    pub(crate) fn names_trees(&self, keys: &str) -> bool {
+        let named = self.comment.as_deref();
+        let named = named.and_then(|comment| comment.strip_prefix(SignedIdentity::TREES));
+        named.is_some_and(|named| named == hex(&Sha256::digest(keys)))
     }
 
     /// Returns its SHA-256, in hexadecimal digits.
@@ -444,6 +454,13 @@ pub fn certificates_in(text: &str) -> Vec<String> {
 fn parsed(der: &[u8]) -> Result<X509Certificate<'_>> {
     let (_, certificate) = X509Certificate::from_der(der).context("reading a certificate")?;
     Ok(certificate)
+}
+
+fn comment_of(extension: &X509Extension<'_>) -> Option<String> {
+    match extension.parsed_extension() {
+        ParsedExtension::NsCertComment(comment) => Some((*comment).to_owned()),
+        _ => None,
+    }
 }
 
 fn subject_alt_names_of(certificate: &X509Certificate<'_>) -> SubjectAltNames {

@@ -1,4 +1,4 @@
-//! How iPXE is built for the site: its options, its script, its only root.
+//! How iPXE is built for the site: its options, its script, its only roots.
 //!
 //! Reference: iPXE's `src/config/general.h`, `src/Makefile.housekeeping` (`EMBED`, `CERT`, `TRUST`), and what its commands
 //! `imgtrust` and `imgverify` do.
@@ -103,8 +103,8 @@ pub(super) fn targets(asked: &[FirmwareKind]) -> Result<Vec<FirmwareKind>> {
 /// What it is built with.
 #[derive(Debug)]
 pub(super) struct Recipe {
-    /// The certificate of its only root, PEM.
-    pub(super) root: String,
+    /// The certificates of its only roots, PEM: one, and two while they change.
+    pub(super) roots: String,
     /// Whom it asks for the time.
     pub(super) timeservers: Vec<String>,
     /// Whether a person gets a shell when nothing boots.
@@ -115,7 +115,7 @@ impl Recipe {
     /// Returns the digest of all that it is made from.
     pub(super) fn digest(&self, source: &str, targets: &[FirmwareKind]) -> String {
         let targets = targets.iter().map(|target| target.make_target());
-        let mut all = vec![source, &self.root];
+        let mut all = vec![source, &self.roots];
         all.extend(targets);
         let (script, options) = (self.script(), self.options());
         all.extend([script.as_str(), &options, CONSOLE]);
@@ -132,22 +132,26 @@ impl Recipe {
         targets: &[FirmwareKind],
     ) -> Result<Vec<(&'static str, PathBuf)>> {
         let directory = source.join("src");
-        let (script, root) = (
-            directory.join("slipway.ipxe"),
-            directory.join("slipway.crt"),
-        );
+        let script = directory.join("slipway.ipxe");
         let local = directory.join("config/local");
         fs::create_dir_all(&local).with_context(|| format!("making {}", local.display()))?;
         for (path, text) in [
             (&script, self.script().as_str()),
-            (&root, &self.root),
             (&local.join("general.h"), &self.options()),
             (&local.join("console.h"), CONSOLE),
         ] {
             fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
         }
+        // one in each file: make takes the first of a file alone
+        let mut roots = Vec::new();
+        for (number, root) in self.roots.split_inclusive(END).enumerate() {
+            let name = format!("slipway{number}.crt");
+            let path = directory.join(&name);
+            fs::write(&path, root).with_context(|| format!("writing {}", path.display()))?;
+            roots.push(name);
+        }
         for target in targets {
-            make(&directory, *target)?;
+            make(&directory, *target, &roots.join(","))?;
         }
         let built = targets.iter();
         Ok(built
@@ -201,18 +205,18 @@ impl Recipe {
 /// UEFI's own console is on the serial port where the firmware has it so.
 const CONSOLE: &str = "#ifdef CONSOLE_PCBIOS\n#define CONSOLE_SERIAL\n#endif\n";
 
-fn make(directory: &Path, target: FirmwareKind) -> Result<()> {
+/// How a certificate ends.
+pub(super) const END: &str = "-----END CERTIFICATE-----\n";
+
+fn make(directory: &Path, target: FirmwareKind, roots: &str) -> Result<()> {
     let jobs = thread::available_parallelism().map_or(1, usize::from);
     let mut command = Command::new("make");
     command
         .arg(format!("-j{jobs}"))
         // Newer compilers warn of more than older sources were written for.
         .arg("NO_WERROR=1")
-        .args([
-            "EMBED=slipway.ipxe",
-            "CERT=slipway.crt",
-            "TRUST=slipway.crt",
-        ])
+        .arg("EMBED=slipway.ipxe")
+        .args([format!("CERT={roots}"), format!("TRUST={roots}")])
         .args(target.cross().map(|cross| format!("CROSS_COMPILE={cross}")))
         .arg(target.make_target())
         .current_dir(directory)
@@ -242,7 +246,7 @@ mod tests {
 
     fn recipe(shell: bool) -> Recipe {
         Recipe {
-            root: "root\n".to_owned(),
+            roots: "root\n".to_owned(),
             timeservers: vec!["10.1.0.1".to_owned(), "<xcatmaster>".to_owned()],
             shell,
         }
@@ -264,7 +268,7 @@ mod tests {
         let one = recipe(false).digest("a", &[FirmwareKind::Bios]);
         assert_eq!(one, recipe(false).digest("a", &[FirmwareKind::Bios]));
         let other = Recipe {
-            root: "other\n".to_owned(),
+            roots: "other\n".to_owned(),
             ..recipe(false)
         };
         for other in [

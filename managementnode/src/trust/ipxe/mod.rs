@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The first thing that a machine loads comes by TFTP or HTTP, since its firmware checks nothing. All that follows is
-//! checked by it: boot script, kernel, initrd and boot archive by detached signatures below `boot.crt`, its only root.
+//! checked by it: boot script, kernel, initrd and boot archive by detached signatures below `boot.crt`, its only root; two of
+//! them while `roll` changes it.
 //! Signatures and not TLS alone: iPXE as Debian 12 and 13 package it knows no cipher suite that slipwayd speaks.
 
 mod build;
@@ -47,6 +48,9 @@ pub(super) struct IpxeRequest<'a> {
 pub(crate) struct SiteIpxe {
     /// The SHA-256 of all that it was built from.
     inputs: String,
+    /// That of the certificates of its roots.
+    #[serde(default)]
+    roots: String,
     /// The SHA-256 of each loader, by its file's name.
     loaders: BTreeMap<String, String>,
 }
@@ -65,6 +69,11 @@ impl SiteIpxe {
         Ok(Some(record.with_context(|| {
             format!("reading {}: run slipway-trust ipxe", path.display())
         })?))
+    }
+
+    /// Whether its roots are these, PEM.
+    pub(super) fn has_roots(&self, roots: &str) -> bool {
+        self.roots == secret::digest(sorted(roots).as_bytes())
     }
 
     /// Returns a loader below the directory that it is served from; `None` where it was not built.
@@ -123,12 +132,12 @@ pub(super) fn ipxe(
         init::ensure_boot_authority(catalog)?;
     }
     // A dry run of a site that has none yet: what would be made has no certificate.
-    let root = match trust.certificate(Holder::Boot) {
+    let roots = match trust.trusted(Holder::Boot) {
         Err(_) if dry_run => String::new(),
-        root => root?,
+        roots => sorted(&roots?),
     };
     let recipe = Recipe {
-        root,
+        roots,
         timeservers: site.ntpservers.clone(),
         shell: wanted.shell,
     };
@@ -146,6 +155,7 @@ pub(super) fn ipxe(
                 &trust,
                 SiteIpxe {
                     inputs,
+                    roots: secret::digest(recipe.roots.as_bytes()),
                     loaders: loaders.clone(),
                 },
             )?;
@@ -221,6 +231,13 @@ fn publish(built: &[(&str, PathBuf)], directory: &Path) -> Result<BTreeMap<Strin
         loaders.insert((*file).to_owned(), secret::digest(&bytes));
     }
     Ok(loaders)
+}
+
+/// Returns certificates in an order that does not tell which of them signs: iPXE trusts each.
+fn sorted(roots: &str) -> String {
+    let mut roots: Vec<_> = roots.split_inclusive(build::END).collect();
+    roots.sort_unstable();
+    roots.concat()
 }
 
 fn record(trust: &TrustDirectory, record: SiteIpxe) -> Result<()> {

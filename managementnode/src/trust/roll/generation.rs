@@ -13,24 +13,28 @@ use time::OffsetDateTime;
 use super::state::{DIRECTORY, Generation, RollState, Stage};
 use crate::replace;
 use crate::trust::directory::{Holder, TrustDirectory, secret};
-use crate::trust::init::{Authorities, SiteIdentity};
+use crate::trust::init::{Authorities, SiteIdentity, new_key};
 use crate::trust::issue::publish_known_hosts;
 use crate::trust::ssh;
 use crate::trust::statement::AuthorityStatement;
 use crate::trust::store::{Issued, OpenStore};
-use crate::trust::x509::{PrivateKey, Signer};
+use crate::trust::trees;
+use crate::trust::x509::Signer;
 
 /// What the directory of a change is called before it begins, and when it has ended.
 const SCRATCH: &str = ".roll-";
 const ENDED: &str = ".rolled-";
 
-/// The keys of the new generation that take the place of the old ones.
-const KEYS: [(&str, u32); 5] = [
-    ("root.key", 0o600),
-    ("nodes.key", 0o600),
-    ("clients.key", 0o600),
-    ("ssh_host_ca", 0o600),
-    ("ssh_host_ca.pub", 0o644),
+/// The keys of the new generation that take the place of the old ones, where what each goes with has one.
+const KEYS: [(&str, u32, &str); 8] = [
+    ("root.key", 0o600, "root.crt"),
+    ("nodes.key", 0o600, "nodes.crt"),
+    ("clients.key", 0o600, "clients.crt"),
+    ("ssh_host_ca", 0o600, "root.crt"),
+    ("ssh_host_ca.pub", 0o644, "root.crt"),
+    (trees::SECRET, 0o600, trees::PUBLIC),
+    ("boot.key", 0o600, "boot.crt"),
+    ("bootfiles.key", 0o600, "bootfiles.crt"),
 ];
 
 /// Makes the new authorities, and has each root sign the other.
@@ -54,13 +58,13 @@ pub(super) fn make(
     for path in [&old, &new] {
         fs::create_dir(path).with_context(|| format!("making {}", path.display()))?;
     }
-    for holder in Holder::ROLLED {
-        let name = format!("{}.crt", holder.name());
-        replace::write(
-            &old.join(&name),
-            directory.certificate(holder)?.as_bytes(),
-            0o644,
-        )?;
+    let holders = directory.holders();
+    let holders: Vec<_> = holders
+        .filter(|holder| Holder::ROLLED.contains(holder))
+        .collect();
+    for holder in &holders {
+        let certificate = directory.certificate(*holder)?;
+        replace::write(&old.join(holder.file()), certificate.as_bytes(), 0o644)?;
     }
     let mut open = OpenStore::open(trust)?;
     let mut making = NewGeneration {
@@ -75,8 +79,17 @@ pub(super) fn make(
     }
     making.cross(&root, &made, &new)?;
     making.cross(&made, &root, &old)?;
+    if holders.contains(&Holder::Boot) {
+        let boot = making.sign(Holder::Boot, None)?;
+        making.sign(Holder::BootFiles, Some(&boot))?;
+    }
     open.write(now)?;
     ssh::generate(&new.join("ssh_host_ca"))?;
+    if directory.path(trees::PUBLIC).exists() {
+        let key = trees::public_key(directory)?;
+        replace::write(&old.join(trees::PUBLIC), key.as_bytes(), 0o644)?;
+        trees::make_key(&TrustDirectory::at(&new), &site.name("trees"))?;
+    }
     let state = RollState {
         stage: Stage::Distributing,
         since: now,
@@ -101,7 +114,7 @@ struct NewGeneration<'a> {
 impl NewGeneration<'_> {
     /// Makes the key of an authority and its certificate; a root is its own issuer.
     fn sign(&mut self, holder: Holder, issuer: Option<&Signer>) -> Result<Signer> {
-        let key = PrivateKey::generate()?;
+        let key = new_key(holder)?;
         let statement = self.site.statement(holder, self.now)?;
         let certificate = match issuer {
             None => Signer::root(&statement, &key)?,
@@ -150,13 +163,20 @@ pub(super) fn publish(
     now: OffsetDateTime,
 ) -> Result<bool> {
     let mut changed = false;
-    for holder in Holder::ROLLED {
+    // The keys of trees before the roots: whoever is shown other roots is shown the keys that go with them.
+    let files = Holder::ROLLED.iter().map(|holder| holder.file());
+    for name in [trees::PUBLIC.to_owned()].into_iter().chain(files) {
+        if directory.rolled(&name)?.is_none() {
+            continue;
+        }
         let mut text = String::new();
         for generation in stage.trusted() {
-            text += &directory.of_generation(holder, generation)?;
+            let path = directory.copy(&name, generation);
+            text +=
+                &replace::read(&path)?.with_context(|| format!("{} is missing", path.display()))?;
         }
-        if directory.trusted(holder)? != text {
-            let path = directory.path(&format!("{}.crt", holder.name()));
+        let path = directory.path(&name);
+        if replace::read(&path)?.as_ref() != Some(&text) {
             replace::write(&path, text.as_bytes(), 0o644)?;
             changed = true;
         }
@@ -180,9 +200,12 @@ pub(super) fn drop_other(directory: &TrustDirectory, stage: Stage) -> Result<()>
     let trust = directory.existing()?;
     let roll = trust.join(DIRECTORY);
     if stage.signing() == Generation::New {
-        for (name, mode) in KEYS {
+        for (name, mode, with) in KEYS {
+            if !directory.copy(with, Generation::Old).exists() {
+                continue;
+            }
             let own = directory.path(name);
-            match secret_or_public(&roll.join("new").join(name), mode)? {
+            match secret_or_public(&directory.copy(name, Generation::New), mode)? {
                 Some(text) => replace::write(&own, text.as_bytes(), mode)?,
                 // The new root's key was taken away; the old one's is of no use any more.
                 None => replace::remove(&own)?,

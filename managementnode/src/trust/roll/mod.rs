@@ -1,4 +1,4 @@
-//! `roll`: another authority for the site, while both count.
+//! `roll`: another authority for the site, and other keys for trees and what nodes boot, while both count.
 //!
 //! ```text
 //! distributing ─(each host has both roots)─> switched ─(each host has a certificate of the new one)─> the old one is dropped
@@ -11,6 +11,7 @@
 
 mod generation;
 mod progress;
+mod signatures;
 mod state;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use super::store::Store;
 use super::term::{now, stamp};
 use super::x509::Certified;
 use progress::{Progress, Target};
+pub(super) use signatures::ipxe_step;
 pub(crate) use state::{DIRECTORY, Generation, RollState, Stage};
 
 /// What is exited with while hosts are waited for: EX_TEMPFAIL of sysexits.h.
@@ -79,7 +81,7 @@ pub(super) fn roll(
     if changes {
         let has_ended = generation::clear(trust)?;
         if has_ended && state.is_none() {
-            return RollReport::ended().print(as_json);
+            return run.ended(Progress::default())?.print(as_json);
         }
         state = run.begin(state, wanted.abort)?;
     }
@@ -89,8 +91,11 @@ pub(super) fn roll(
     let (stage, progress) = if changes {
         run.go_on(state.stage)?
     } else {
-        (Some(state.stage), run.progress(state.stage)?)
+        (Some(state.stage), run.progress(state.stage, true)?)
     };
+    if stage.is_none() {
+        return run.ended(progress)?.print(as_json);
+    }
     let report = RollReport {
         stage,
         progress,
@@ -161,7 +166,7 @@ impl RollRun<'_> {
                 // before the other authority's files go: what serves now knows the one that stays
                 restart_slipwayd(self.catalog)?;
             }
-            let progress = self.progress(stage)?;
+            let progress = self.progress(stage, false)?;
             let next = match stage {
                 Stage::Distributing => Stage::Switched,
                 Stage::Switched => Stage::DroppingOld,
@@ -171,7 +176,7 @@ impl RollRun<'_> {
                     return Ok((None, progress));
                 }
             };
-            if !progress.missing(&self.left).is_empty() {
+            if !progress.is_complete(&self.left) {
                 if changed {
                     restart_slipwayd(self.catalog)?;
                 }
@@ -182,7 +187,7 @@ impl RollRun<'_> {
         }
     }
 
-    fn progress(&self, stage: Stage) -> Result<Progress> {
+    fn progress(&self, stage: Stage, dry_run: bool) -> Result<Progress> {
         let directory = &self.directory;
         let digest_of = |holder| -> Result<String> {
             let certificate = directory.of_generation(holder, Generation::New)?;
@@ -190,20 +195,38 @@ impl RollRun<'_> {
         };
         let (nodes, clients) = (digest_of(Holder::Nodes)?, digest_of(Holder::Clients)?);
         let store = Store::load(directory.existing()?)?;
-        let roots = digest(directory.trusted(Holder::Root)?.as_bytes());
+        let roots = directory.by_hosts()?.digest();
         let target = Target {
             stage,
             new: [&nodes, &clients],
             roots: &roots,
         };
-        let progress = Progress::of(&store, &target, self.now);
+        let mut progress = Progress::of(&store, &target, self.now);
+        signatures::add(&mut progress, self.catalog, directory, stage, dry_run)?;
         let names: BTreeSet<_> = store.issued.values().map(|issued| &issued.name).collect();
         for name in &self.left {
-            if !names.contains(name) {
+            let is_known = names.contains(name)
+                || progress.armed.contains(name)
+                || progress.booting.contains(name);
+            if !is_known {
                 bail!("'{name}' is no host and no client that has a certificate");
             }
         }
         Ok(progress)
+    }
+
+    /// Says that the change has ended, and what is left to do then.
+    fn ended(&self, progress: Progress) -> Result<RollReport<'_>> {
+        let steps = ipxe_step(self.catalog, &self.directory)?;
+        Ok(RollReport {
+            stage: None,
+            progress: Progress {
+                steps: steps.into_iter().collect(),
+                ..progress
+            },
+            dry_run: false,
+            left: &self.left,
+        })
     }
 }
 
@@ -250,22 +273,12 @@ struct RollReport<'a> {
 }
 
 impl RollReport<'_> {
-    fn ended() -> Self {
-        const NOBODY: &BTreeSet<String> = &BTreeSet::new();
-        Self {
-            stage: None,
-            progress: Progress::default(),
-            dry_run: false,
-            left: NOBODY,
-        }
-    }
-
     fn print(&self, as_json: bool) -> Result<ExitCode> {
         let missing = self.progress.missing(self.left);
         let all = self.progress.moved.len() + self.progress.waiting.len();
         let mut text = match self.stage {
             None => "the change of the authority has ended: run nodeset for nodes that are armed, and give others that hold \
-                     the root 'slipway-trust export root'\n"
+                     the root or the key of trees 'slipway-trust export root' and 'export trees'\n"
                 .to_owned(),
             Some(stage) => format!("{}: {}\n", stage.name(), self.words(stage, all)),
         };
@@ -280,15 +293,24 @@ impl RollReport<'_> {
                 };
                 shown.join(", ") + &more
             };
-            if !self.progress.waiting.is_empty() {
-                text += &format!("waiting for hosts: {}\n", listed(&self.progress.waiting));
+            for (what, names) in [
+                ("waiting for hosts", &self.progress.waiting),
+                ("clients of the other authority", &self.progress.clients),
+                ("armed before: run nodeset for", &self.progress.armed),
+                (
+                    "boot what the other key signed: run nodeset for",
+                    &self.progress.booting,
+                ),
+            ] {
+                if !names.is_empty() {
+                    text += &format!("{what}: {}\n", listed(names));
+                }
             }
-            if !self.progress.clients.is_empty() {
-                text += &format!(
-                    "clients of the other authority: {}\n",
-                    listed(&self.progress.clients)
-                );
-            }
+        }
+        for step in &self.progress.steps {
+            text += &format!("to do: {step}\n");
+        }
+        if self.stage.is_some() {
             text += "hosts come by themselves within two hours, at once by updatenode NODERANGE -P enrol; then run slipway-trust \
                      roll again\n";
         }
@@ -297,6 +319,9 @@ impl RollReport<'_> {
             "moved": self.progress.moved,
             "waiting": self.progress.waiting,
             "clients": self.progress.clients,
+            "armed": self.progress.armed,
+            "booting": self.progress.booting,
+            "steps": self.progress.steps,
             "missing": missing,
             "dry_run": self.dry_run,
         });

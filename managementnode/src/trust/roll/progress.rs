@@ -14,7 +14,7 @@ pub(super) struct Target<'a> {
     pub(super) stage: Stage,
     /// The digest of the new authorities' certificates: that of hosts, that of clients.
     pub(super) new: [&'a str; 2],
-    /// The digest of the roots that hosts get.
+    /// The digest of the roots and the keys of trees that hosts get.
     pub(super) roots: &'a str,
 }
 
@@ -25,6 +25,12 @@ pub(super) struct Progress {
     pub(super) waiting: BTreeSet<String>,
     /// Clients whose certificates would count no more.
     pub(super) clients: BTreeSet<String>,
+    /// Nodes that are armed, and install by what counts no more then.
+    pub(super) armed: BTreeSet<String>,
+    /// Nodes that boot what counts no more then.
+    pub(super) booting: BTreeSet<String>,
+    /// What else the administrator has to do before it goes on.
+    pub(super) steps: Vec<String>,
 }
 
 impl Progress {
@@ -50,13 +56,26 @@ impl Progress {
                 progress.clients.insert(client.to_owned());
             }
         }
+        let armed = store.armed.iter().filter(|(_, arming)| {
+            arming.used.is_none() && arming.until > now && arming.trusted != target.roots
+        });
+        progress.armed = armed.map(|(node, _)| node.clone()).collect();
         progress
     }
 
     /// Lists who is waited for, but for those who are left behind.
     pub(super) fn missing(&self, left: &BTreeSet<String>) -> Vec<String> {
-        let all = self.waiting.union(&self.clients);
-        all.filter(|name| !left.contains(*name)).cloned().collect()
+        let all = [&self.waiting, &self.clients, &self.armed, &self.booting];
+        let all: BTreeSet<_> = all.into_iter().flatten().collect();
+        all.into_iter()
+            .filter(|name| !left.contains(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether the next stage may begin.
+    pub(super) fn is_complete(&self, left: &BTreeSet<String>) -> bool {
+        self.steps.is_empty() && self.missing(left).is_empty()
     }
 }
 

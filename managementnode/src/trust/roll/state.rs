@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! <trust>/roll/state.json        the stage
-//! <trust>/roll/old/NAME.crt      the authorities of before; their keys are where they were
-//! <trust>/roll/new/NAME.{crt,key}, ssh_host_ca
+//! <trust>/roll/old/NAME.crt, trees.asc      the authorities of before; their keys are where they were
+//! <trust>/roll/new/NAME.{crt,key}, trees.{asc,key}, ssh_host_ca
 //! <trust>/roll/{old,new}/cross.crt   that root's key, certified by the other root
 //! ```
 //!
