@@ -27,10 +27,23 @@ enum Sign {
     Alternative,
     /// What is before it may be absent.
     Optional,
-    /// `+`, and the `?` that makes a repetition a short one.
+    /// `+`
     Repeated,
+    /// The `?` that makes a repetition a short one.
+    Lazy,
     /// Some text.
     Other,
+}
+
+impl Sign {
+    fn repeats(&self) -> bool {
+        matches!(self, Self::Optional | Self::Repeated)
+    }
+
+    /// Whether it says how often something is there.
+    fn follows(&self) -> bool {
+        self.repeats() || *self == Self::Lazy
+    }
 }
 
 impl Literals {
@@ -79,14 +92,8 @@ fn signs(regex: &str) -> Option<Vec<Sign>> {
             ')' => Sign::Close,
             '|' => Sign::Alternative,
             '+' => Sign::Repeated,
-            '?' | '*' => {
-                let repeats = matches!(signs.last(), Some(Sign::Repeated | Sign::Optional));
-                if repeats {
-                    Sign::Repeated
-                } else {
-                    Sign::Optional
-                }
-            }
+            '?' if signs.last().is_some_and(Sign::repeats) => Sign::Lazy,
+            '?' | '*' => Sign::Optional,
             '{' => {
                 let counts = chars.peek()?.is_ascii_digit();
                 chars.find(|c| *c == '}')?;
@@ -105,6 +112,9 @@ fn signs(regex: &str) -> Option<Vec<Sign>> {
             c if c.is_ascii() => Sign::Literal(c.to_ascii_lowercase()),
             _ => Sign::Other,
         };
+        if sign.repeats() && signs.last().is_some_and(Sign::follows) {
+            return None; // a repetition of a repetition
+        }
         signs.push(sign);
     }
     Some(signs)
@@ -240,6 +250,8 @@ mod tests {
             ("^[0-9]", &[], ""),
             ("^(?:SUSE - )?SLE", &[], "sle"),
             ("^(?:SUSE - )*?SLE", &[], "sle"),
+            ("^(?:SUSE - )+?SLE", &["suse - "], "sle"),
+            ("^SLE??S", &["sl"], "sl"),
             ("^one|^two", &[], ""),
             ("^one(?:a|b)", &["one"], "one"),
             ("^one\\)|two", &[], ""),
@@ -259,6 +271,9 @@ mod tests {
             ("^(?i:a)b", &["a"], "b"),
             // What is not read here.
             ("(?x)^a b", &[], ""),
+            ("^ba+*c", &[], ""),
+            ("^ba+??c", &[], ""),
+            ("^ba+{0}c", &[], ""),
             ("(?i)a|b", &[], ""),
             ("(?i)^a(?:b|c)", &[], ""),
             ("(?x:a b)c", &[], ""),
