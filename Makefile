@@ -33,9 +33,9 @@ e2e-container: ## boot a machine from the management node in a container, beside
 	@tests/machines/rootimg >/dev/null
 	@$(CARGO) test --package e2e --locked -- container::
 
-bench: ## measure copycds, lsdef, nodeset, makedhcp, slipwayd and genimage, and as root the programs for hosts, beside alternatives; docs/performance.md keeps it [ROUNDS=5]
+bench: ## measure copycds, lsdef, nodeset, makedhcp, slipwayd and genimage, and as root the programs for hosts, beside alternatives; docs/performance.md keeps it [ROUNDS=5] [AREAS="run nodeset"]
 	@tests/setup bench
-	@tests/bench/page $(if $(ROUNDS),--rounds $(ROUNDS))
+	@tests/bench/page $(if $(ROUNDS),--rounds $(ROUNDS)) $(AREAS)
 
 fuzz: ## run every fuzz target [SECONDS=600 each]
 	@tests/setup test
@@ -47,7 +47,7 @@ lint: ## check formatting, clippy, shell scripts and dependency rules
 
 docs: ## build pages and man pages as a site with search, in target/docs/html; check every link
 	@tests/setup docs
-	@$(CARGO) build --quiet --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
+	@[ -n "$$PROGRAMS_BUILT" ] || $(CARGO) build --quiet --locked $(foreach binary,$(BINARIES),--bin $(firstword $(subst :, ,$(binary))))
 	@packaging/docs
 
 install: ## install commands, the programs for hosts, man pages, completions and docs [PREFIX=/usr/local] [DESTDIR=]

@@ -18,9 +18,11 @@ mod uplinks;
 use libtest_mimic::Arguments;
 
 fn main() {
+    // Machines first: each takes minutes, most of which it waits, and the rest runs beside them.
     let trials = [
         boot::trials(),
         netboot::trials(),
+        uplinks::trials(),
         chain::trials(),
         container::trials(),
         diskless::trials(),
@@ -30,7 +32,6 @@ fn main() {
         enrol::trials(),
         revocation::trials(),
         update::trials(),
-        uplinks::trials(),
         rules::trials(),
     ]
     .into_iter()

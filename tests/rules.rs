@@ -41,6 +41,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             lints_are_taken,
         ),
         trial(
+            "rules::programs_have_no_tests_of_their_own",
+            &[],
+            programs_have_no_tests,
+        ),
+        trial(
             "rules::what_the_readme_tells_to_type_exists",
             &[],
             pages::readme_commands_exist,
@@ -228,6 +233,27 @@ fn lints_are_taken() -> Result<()> {
             "{} does not take the workspace's lints",
             path.display()
         );
+    }
+    Ok(())
+}
+
+/// `tests/run` builds no program for tests of its own: one that had some would not be run by it.
+fn programs_have_no_tests() -> Result<()> {
+    for package in Metadata::load()?.packages {
+        if !package["source"].is_null() {
+            continue; // others'
+        }
+        for target in array(&package["targets"]) {
+            if target["kind"] != serde_json::json!(["bin"]) {
+                continue;
+            }
+            let path = text(&target["src_path"]);
+            let source = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+            ensure!(
+                !source.contains("#[test]") && !source.contains("cfg(test)"),
+                "{path} has tests, which tests/run would not run: move them to the library of its room"
+            );
+        }
     }
     Ok(())
 }

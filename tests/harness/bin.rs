@@ -18,8 +18,8 @@ pub fn workspace() -> &'static Path {
 /// Returns where a binary of a package lies: in `PROGRAMS_BUILT`, else it is built, once per process.
 ///
 /// Cargo builds the binaries of a package for that package's own tests only, so a trial that ran
-/// whatever lies in `target/` would test yesterday's build. `tests/run` has built all, and tests rooms with them meanwhile:
-/// a build of one package has other features, and would replace them.
+/// whatever lies in `target/` would test yesterday's build. `tests/run` has built all, in the features of the whole
+/// workspace, and tests rooms with them meanwhile: a build of one package has other features, and would replace them.
 pub fn binary(package: &str, name: &str) -> Result<PathBuf> {
     if let Some(built) = env::var_os("PROGRAMS_BUILT") {
         let path = Path::new(&built).join(name);

@@ -25,6 +25,7 @@ mod evidence;
 mod finding;
 mod identity;
 mod installer;
+mod literals;
 mod match_rules;
 mod package_names;
 mod pattern;

@@ -1,11 +1,10 @@
 //! The rules by which words on a medium become findings. They are data: a table in this crate, and
 //! whatever files a user lays beside it.
 
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::collections::{BTreeMap, BTreeSet};
 
 use definitions::Arch;
-use regex::{Regex, RegexSet, RegexSetBuilder};
+use regex::Regex;
 
 use super::finding::{ReleaseFinding, Version};
 use super::package_names::is_package;
@@ -75,17 +74,11 @@ pub(super) enum NameRule {
 /// All patterns for names.
 #[derive(Debug, Clone)]
 pub(super) struct NameRules {
-    /// Those of which the beginning of every match is known, by its first byte.
-    by_first: BTreeMap<u8, Vec<(NameRule, RulePattern)>>,
-    /// The others: of paths, and of packages.
-    sets: [OpenPatterns; 2],
-}
-
-/// Patterns of which no beginning is known.
-#[derive(Debug, Clone)]
-struct OpenPatterns {
     rules: Vec<(NameRule, RulePattern)>,
-    set: OnceLock<Option<RegexSet>>,
+    /// Those (by index) of which the beginning of every match is known, by its first byte.
+    by_first: BTreeMap<u8, BTreeSet<usize>>,
+    /// The others.
+    open: Vec<usize>,
 }
 
 impl FamilyRules {
@@ -114,23 +107,22 @@ impl NameRule {
 impl NameRules {
     /// Sorts patterns by how the names begin that they match.
     pub(super) fn new(rules: Vec<(NameRule, RulePattern)>) -> Self {
-        let (known, open): (Vec<_>, Vec<_>) = rules
-            .into_iter()
-            .partition(|(_, pattern)| !pattern.prefix().is_empty());
-        let mut by_first = BTreeMap::<u8, Vec<_>>::new();
-        for rule in known {
-            let first = rule.1.prefix().as_bytes()[0];
-            by_first.entry(first).or_default().push(rule);
+        let mut by_first = BTreeMap::<u8, BTreeSet<_>>::new();
+        let mut open = Vec::new();
+        for (index, (_, pattern)) in rules.iter().enumerate() {
+            let mut bytes = pattern.first_bytes().peekable();
+            if bytes.peek().is_none() {
+                open.push(index);
+            }
+            for byte in bytes {
+                by_first.entry(byte).or_default().insert(index);
+            }
         }
-        let sets = [false, true].map(|package| OpenPatterns {
-            rules: open
-                .iter()
-                .filter(|(rule, _)| rule.is_of_package() == package)
-                .cloned()
-                .collect(),
-            set: OnceLock::new(),
-        });
-        Self { by_first, sets }
+        Self {
+            rules,
+            by_first,
+            open,
+        }
     }
 
     /// Returns the rules that a path matches: packages by their last component, others whole.
@@ -146,33 +138,12 @@ impl NameRules {
     fn match_text(&self, text: &str, package: bool) -> Vec<(NameRule, PatternMatch)> {
         let first = text.bytes().next().map(|byte| byte.to_ascii_lowercase());
         let known = first.and_then(|first| self.by_first.get(&first));
-        let known = known.into_iter().flatten();
-        let known = known.filter(|(rule, _)| rule.is_of_package() == package);
-        let open = self.sets[usize::from(package)].matching(text);
-        known
-            .chain(open)
+        let rules = known.into_iter().flatten().chain(&self.open);
+        rules
+            .map(|index| &self.rules[*index])
+            .filter(|(rule, _)| rule.is_of_package() == package)
             .filter_map(|(rule, pattern)| Some((*rule, pattern.match_text(text)?)))
             .collect()
-    }
-}
-
-impl OpenPatterns {
-    /// Returns the rules that match a text: all of them are tried in one pass.
-    fn matching(&self, text: &str) -> impl Iterator<Item = &(NameRule, RulePattern)> {
-        let compile = || {
-            let patterns = self.rules.iter().map(|(_, pattern)| pattern.as_str());
-            RegexSetBuilder::new(patterns)
-                .case_insensitive(true)
-                .build()
-                .ok()
-        };
-        let set = match self.rules.as_slice() {
-            [] => None,
-            _ => self.set.get_or_init(compile).as_ref(),
-        };
-        let matches = set.map(|set| set.matches(text));
-        let indices = matches.into_iter().flatten();
-        indices.map(|index| &self.rules[index])
     }
 }
 
@@ -195,20 +166,13 @@ mod tests {
             .chain(of_others)
             .chain([&rules.neutral])
             .flatten();
-        let names = &rules.names;
-        let known = names.by_first.values().flatten();
-        let open = names.sets.iter().flat_map(|set| &set.rules);
-        let of_names = known.chain(open).map(|(_, pattern)| pattern);
+        let of_names = rules.names.rules.iter().map(|(_, pattern)| pattern);
         let mut count = 0;
         for pattern in of_texts.chain(of_names) {
             pattern.ensure_compiles().unwrap();
             count += 1;
         }
         assert!(count > 150, "{count}");
-        for set in &names.sets {
-            let _ = set.matching("a").count();
-            assert!(set.rules.is_empty() || matches!(set.set.get(), Some(Some(_))));
-        }
         for family in &rules.families {
             assert!(family.words.reads("x86_64 1"), "{}", family.name);
         }

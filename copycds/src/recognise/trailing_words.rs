@@ -2,7 +2,7 @@
 //! or the kind of the disc to their release; any other word makes it another product, so that a text
 //! with one is not read at all.
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -11,10 +11,10 @@ use super::arch_words::arch_words;
 /// The words that may follow.
 #[derive(Debug, Clone)]
 pub(super) struct TrailingWords {
-    rest: OnceLock<Option<Regex>>,
+    /// In small letters; the case of a text does not count.
     words: Vec<String>,
-    /// One of the words or an architecture, as a pattern.
-    any: String,
+    /// A family's own words for architectures, which are only as they are.
+    own_arches: Vec<String>,
 }
 
 /// How much of a text its field has held.
@@ -26,48 +26,76 @@ pub(super) struct LabelEnd {
     pub(super) cut: bool,
 }
 
-/// What is between words.
-const SEPARATOR: &str = "[^A-Za-z0-9]";
-
 impl TrailingWords {
     /// Takes plain words, in any case, and a family's own words for architectures, which are only as they are; digits
-    /// may be glued to each.
+    /// may be glued to each. The words for architectures that all media have are known.
     pub(super) fn new<'a>(
         words: impl Iterator<Item = &'a String>,
         own_arches: impl Iterator<Item = &'a String>,
     ) -> Self {
-        let mut words: Vec<String> = words.map(|word| word.to_lowercase()).collect();
-        let own_arches: Vec<String> = own_arches.map(|word| regex::escape(word)).collect();
-        let known: Vec<String> = label_arches()
-            .map(str::to_owned)
-            .chain(words.iter().map(|word| regex::escape(word)))
-            .collect();
-        let mut any = format!("(?i:{})", known.join("|"));
-        if !own_arches.is_empty() {
-            any = format!("{any}|(?-i:{})", own_arches.join("|"));
-        }
-        words.extend(own_arches);
+        let words = words.map(|word| word.to_lowercase());
         Self {
-            rest: OnceLock::new(),
-            words,
-            any,
+            words: label_arches().map(str::to_owned).chain(words).collect(),
+            own_arches: own_arches.cloned().collect(),
         }
     }
 
     /// Whether a text is of these words alone.
     pub(super) fn reads(&self, text: &str) -> bool {
-        let compile = || {
-            let item = format!("(?:(?:{})?[0-9]*)", self.any);
-            Regex::new(&format!("^{item}(?:{SEPARATOR}+{item})*$")).ok()
+        self.cover(text.as_bytes()) && !names_another_width(text)
+    }
+
+    /// Whether words, each with the digits that are glued to it, and separators fill a text. Some words have separators in
+    /// them (`x86_64`), so that all ways are tried at once: each place where a word may begin, from the first to the last.
+    fn cover(&self, text: &[u8]) -> bool {
+        let mut begins = vec![false; text.len() + 1];
+        begins[0] = true;
+        for at in 0..text.len() {
+            if !begins[at] {
+                continue;
+            }
+            let rest = &text[at..];
+            for word in self.lengths_at(rest).chain([0]) {
+                let digits = rest[word..].iter().take_while(|byte| byte.is_ascii_digit());
+                let end = word + digits.count();
+                match rest.get(end) {
+                    None => return true,
+                    Some(byte) if !byte.is_ascii_alphanumeric() => begins[at + end + 1] = true,
+                    Some(_) => {}
+                }
+            }
+        }
+        begins[text.len()]
+    }
+
+    /// The lengths of the words with which a text begins.
+    fn lengths_at(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+        let begins = |word: &String, same: fn(&[u8], &[u8]) -> bool| {
+            let start = text.get(..word.len());
+            start.is_some_and(|start| same(start, word.as_bytes()))
         };
-        // every word is escaped, so that it compiles
-        let rest = self.rest.get_or_init(compile).as_ref();
-        rest.is_some_and(|rest| rest.is_match(text)) && !names_another_width(text)
+        let words = self
+            .words
+            .iter()
+            .filter(move |word| begins(word, <[u8]>::eq_ignore_ascii_case));
+        let own = self
+            .own_arches
+            .iter()
+            .filter(move |word| begins(word, |start, word| start == word));
+        words.chain(own).map(String::len)
     }
 
     /// Returns the pattern of any number of these words, each with what separates it from the next.
     pub(super) fn pattern(&self) -> String {
-        format!("(?:(?:{})[ _-]+)*", self.any)
+        let escaped = |words: &[String]| {
+            let words: Vec<_> = words.iter().map(|word| regex::escape(word)).collect();
+            words.join("|")
+        };
+        let mut any = format!("(?i:{})", escaped(&self.words));
+        if !self.own_arches.is_empty() {
+            any = format!("{any}|(?-i:{})", escaped(&self.own_arches));
+        }
+        format!("(?:(?:{any})[ _-]+)*")
     }
 
     /// Returns whether all that follows a pattern is known; the last word may have been cut.
@@ -81,9 +109,8 @@ impl TrailingWords {
         let before = rest.trim_end_matches(|c: char| c.is_ascii_alphanumeric());
         let last = rest[before.len()..].to_lowercase();
         let beginning = |word: &str| word.starts_with(&last);
-        extent.cut
-            && self.reads(before)
-            && (self.words.iter().any(|word| beginning(word)) || label_arches().any(beginning))
+        let mut known = self.words.iter().chain(&self.own_arches);
+        extent.cut && self.reads(before) && known.any(|word| beginning(word))
     }
 }
 
@@ -183,6 +210,18 @@ mod tests {
             ("-A64", false),
         ] {
             assert_eq!(known(rest, None), expected, "{rest}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_is_filled_as_an_expression_has_it(text in "([-_ .(é]|dvd|DVD|x86|x86_64|64|a64|A64|[a-z0-9]){0,6}") {
+            let words = ["dvd", "d-v"].map(str::to_owned);
+            let own_arches = ["a64".to_owned()];
+            let known = TrailingWords::new(words.iter(), own_arches.iter());
+            let word = known.pattern().replace("[ _-]+)*", "?[0-9]*)");
+            let filled = Regex::new(&format!("^{word}(?:[^A-Za-z0-9]+{word})*$")).unwrap();
+            proptest::prop_assert_eq!(known.cover(text.as_bytes()), filled.is_match(&text), "{}", text);
         }
     }
 
