@@ -210,7 +210,7 @@ impl<'a> ContainerOnHost<'a> {
         if replaced && !self.how.replace {
             let fields: Vec<_> = differences.iter().map(FieldDifference::field).collect();
             bail!(
-                "it differs from its definition in {}: mkdocker {node} --replace makes it anew, --dry-run shows both",
+                "it differs from its definition in {}: mkdocker {node} --replace makes it again, --dry-run shows both",
                 fields.join(", ")
             );
         }

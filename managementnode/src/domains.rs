@@ -17,7 +17,7 @@ use crate::nic::nic_names;
 /// What keeps it from being one.
 pub(crate) fn check_domain(domain: &str) -> Result<()> {
     match host_name_fault(domain) {
-        Some(fault) => bail!("the domain '{domain}' is none: {fault}"),
+        Some(fault) => bail!("'{domain}' is not a domain: {fault}"),
         None => Ok(()),
     }
 }

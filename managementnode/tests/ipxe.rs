@@ -159,7 +159,7 @@ fn not_built() {
     let ended = ipxe(&lab, &[]);
     assert_eq!(ended.code, Some(1));
     let expected = "slipway-trust: building bin/undionly.kpxe: make ended with exit status: 2; apt-get build-dep ipxe brings \
-         what it needs. It said last:\none\nno such header\n";
+         what it needs. Its last lines:\none\nno such header\n";
     assert!(ended.stderr.starts_with(expected), "{}", ended.stderr);
     assert_eq!(lab.read("install/ipxe/undionly.kpxe"), before);
     // Without apt there is no source package.

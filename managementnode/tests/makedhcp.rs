@@ -252,7 +252,7 @@ fn networks_of_ipv6_are_served_by_dhcpv6_and_router_advertisements() {
     );
     assert_eq!(
         listed.stderr,
-        "makedhcp: far: its address fd00:3::1 lies in no network that DHCP serves here: those are fd00:2::/64, fd00:1::/64\n"
+        "makedhcp: far: its address fd00:3::1 is in no network that DHCP serves here: those are fd00:2::/64, fd00:1::/64\n"
     );
     assert_eq!(
         makedhcp(&lab, &["-q", "n1"]).stdout,
@@ -340,12 +340,12 @@ mac = "52:54:00:00:00:09!other"
         ended.stderr,
         "makedhcp: 12h: its host name '12h' means something else to dnsmasq: rename it\n\
          makedhcp: bare: it has no address, and no network has a dynamicrange to give it one from: chdef bare ip=10.1.0.11\n\
-         makedhcp: far: its address 10.9.0.1 lies in no network that DHCP serves here: those are 10.1.0.0/16\n\
+         makedhcp: far: its address 10.9.0.1 is in no network that DHCP serves here: those are 10.1.0.0/16\n\
          makedhcp: last: its address 10.1.255.255 is that of the network 10.1.0.0/16 or its broadcast\n\
          makedhcp: none: it has no hardware address: chdef none mac=52:54:00:00:00:01\n\
          makedhcp: odd: its hardware address belongs to other, which no NIC of it is (nicips)\n\
          makedhcp: own: its address 10.1.0.1 is this machine's own\n\
-         makedhcp: six: its address fd00::1 lies in no network that DHCP serves here: those are 10.1.0.0/16\n"
+         makedhcp: six: its address fd00::1 is in no network that DHCP serves here: those are 10.1.0.0/16\n"
     );
 }
 
@@ -375,7 +375,7 @@ fn no_value_of_a_definition_becomes_an_option() {
         (
             "domain = \"a,dhcp-script=/x\"",
             "",
-            "makedhcp: writing the network rack: the domain 'a,dhcp-script=/x' is none: it has other characters than \
+            "makedhcp: writing the network rack: 'a,dhcp-script=/x' is not a domain: it has other characters than \
              letters, digits, '-', '_' and '.'\n",
         ),
         (
@@ -388,7 +388,7 @@ fn no_value_of_a_definition_becomes_an_option() {
             "",
             "installdir = \"/install,x # y\"\n",
             "makedhcp: the value '/install,x # y/ipxe' holds ',', which dnsmasq's files cannot hold: use letters, \
-             digits and the signs -_.:/[]${}!\n",
+             digits and the characters -_.:/[]${}!\n",
         ),
     ] {
         let rack = "[rack]\nnet = \"10.1.0.0\"\nmask = \"/16\"\ntftpserver = \"10.1.0.1\"\n";

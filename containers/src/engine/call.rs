@@ -221,7 +221,7 @@ impl Call {
             return Ok(wait.await);
         };
         let limited = tokio::time::timeout(timeout, wait).await;
-        limited.map_err(|_| anyhow!("the engine said nothing for {} s", timeout.as_secs()))
+        limited.map_err(|_| anyhow!("the engine sent nothing for {} s", timeout.as_secs()))
     }
 }
 

@@ -154,7 +154,7 @@ pub(super) fn port(root: &Path, name: &str) -> Result<Option<u16>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         text => text.with_context(reading)?,
     };
-    let port = configured_port(&text).context("it says none: pass --port");
+    let port = configured_port(&text).context("it names no port: pass --port");
     port.with_context(reading).map(Some)
 }
 

@@ -89,7 +89,7 @@ fn everything_on(host: &str) {
     assert_eq!(
         site.fails("mkdocker e1 --diff"),
         "e1: [mn]: Error: it differs from its definition in HostConfig.CpusetCpus, HostConfig.NanoCpus: mkdocker e1 \
-         --replace makes it anew, --dry-run shows both\n"
+         --replace makes it again, --dry-run shows both\n"
     );
     site.ok("mkdocker e1 --replace");
     assert_eq!(site.ok("mkdocker e1"), "e1: unchanged\n");

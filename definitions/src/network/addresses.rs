@@ -40,9 +40,7 @@ pub enum NetworkFault {
         range: String,
     },
     /// A part of its `dynamicrange` has addresses of other networks, or its last address before its first.
-    #[error(
-        "the network {name} has the dynamic range '{range}', which does not lie within {subnet}"
-    )]
+    #[error("the network {name} has the dynamic range '{range}', which is not within {subnet}")]
     OutOfSubnet {
         /// The network.
         name: String,
@@ -171,15 +169,15 @@ mod tests {
             ("10.1.2.4/31", "10.1.2.4-10.1.2.5"),
             (
                 "10.2.0.1-10.2.0.9",
-                "the network rack has the dynamic range '10.2.0.1-10.2.0.9', which does not lie within 10.1.0.0/16",
+                "the network rack has the dynamic range '10.2.0.1-10.2.0.9', which is not within 10.1.0.0/16",
             ),
             (
                 "fd00::1-fd00::9",
-                "the network rack has the dynamic range 'fd00::1-fd00::9', which does not lie within 10.1.0.0/16",
+                "the network rack has the dynamic range 'fd00::1-fd00::9', which is not within 10.1.0.0/16",
             ),
             (
                 "10.1.0.9-10.1.0.1",
-                "the network rack has the dynamic range '10.1.0.9-10.1.0.1', which does not lie within 10.1.0.0/16",
+                "the network rack has the dynamic range '10.1.0.9-10.1.0.1', which is not within 10.1.0.0/16",
             ),
             (
                 "10.1.0.9\ndhcp-script=/x",

@@ -117,7 +117,7 @@ impl Packing {
             .to_owned();
         ensure!(
             erofs_version(&said).is_some_and(|version| version >= EROFS_WITH_TAR),
-            "mkfs.erofs says '{said}' of itself, and reads an archive since {}.{}: install a newer erofs-utils, or \
+            "mkfs.erofs -V prints '{said}', and it reads archives since version {}.{}: install a newer erofs-utils, or \
              pack squashfs",
             EROFS_WITH_TAR.0,
             EROFS_WITH_TAR.1

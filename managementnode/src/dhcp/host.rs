@@ -121,7 +121,7 @@ impl ServedNetworks {
             .map(|network| network.subnet.to_string());
         let served: Vec<_> = served.chain(served6).collect();
         format!(
-            "its address {address} lies in no network that DHCP serves here: those are {}",
+            "its address {address} is in no network that DHCP serves here: those are {}",
             served.join(", ")
         )
     }

@@ -22,7 +22,7 @@ pub(crate) fn fields(values: &[&str]) -> Result<String> {
     for value in values {
         if let Some(found) = value.chars().find(|c| !is_plain(*c)) {
             bail!(
-                "the value '{}' holds {found:?}, which dnsmasq's files cannot hold: use letters, digits and the signs \
+                "the value '{}' holds {found:?}, which dnsmasq's files cannot hold: use letters, digits and the characters \
                  -_.:/[]${{}}!",
                 value.escape_debug()
             );
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(
                 setting("interface", &[value]).unwrap_err().to_string(),
                 format!(
-                    "the value '{}' holds {sign}, which dnsmasq's files cannot hold: use letters, digits and the signs \
+                    "the value '{}' holds {sign}, which dnsmasq's files cannot hold: use letters, digits and the characters \
                      -_.:/[]${{}}!",
                     value.escape_debug()
                 )

@@ -24,7 +24,7 @@ impl Identity {
     /// Returns the names of a node.
     ///
     /// # Errors
-    /// When it has no address, or one that lies in no network of the site.
+    /// When it has no address, or one that is in no network of the site.
     pub(crate) fn of(node: &Node, domains: &Domains) -> Result<Self> {
         let mut identity = Self::default();
         for (address, names) in domains.addresses(node)? {
@@ -82,7 +82,7 @@ fn check_address(address: IpAddr, domains: &Domains) -> Result<()> {
         .map(|network| network.to_string())
         .collect();
     bail!(
-        "the address {address} lies in no network of the site: there are {}",
+        "the address {address} is in no network of the site: there are {}",
         networks.join(", ")
     )
 }

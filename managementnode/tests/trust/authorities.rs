@@ -80,7 +80,7 @@ pub(super) fn incomplete() {
         (
             "domain = \"cluster\"\nmaster = \"192.0.2.1\"\n",
             NETWORKS,
-            "the address 192.0.2.1 lies in no network of the site: there are 10.1.0.0/16",
+            "the address 192.0.2.1 is in no network of the site: there are 10.1.0.0/16",
         ),
         (
             "domain = \"cluster\"\nmaster = \"10.1.0.1\"\n",

@@ -76,7 +76,7 @@ pub(super) fn greedy_request() {
     for (name, expected) in [
         (
             "far",
-            "naming far: the address 192.0.2.1 lies in no network of the site: there are 10.1.0.0/16",
+            "naming far: the address 192.0.2.1 is in no network of the site: there are 10.1.0.0/16",
         ),
         (
             "bare",

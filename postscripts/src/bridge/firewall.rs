@@ -114,7 +114,7 @@ fn refusal(request: &Request, survey: &Survey) -> String {
 
 fn untranslatable(survey: &Survey) -> String {
     format!(
-        "these rules of the firewall cannot be translated; nothing was changed. Change them by hand, or pass \
+        "these rules of the firewall cannot be translated; nothing was changed. Change them yourself, or pass \
          '--firewall keep':{}",
         lines(survey)
     )

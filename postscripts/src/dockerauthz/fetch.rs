@@ -37,7 +37,7 @@ pub(super) struct LastFetch {
 /// Gets the list, and says so.
 pub(super) fn run(paths: &Paths) -> Result<ExitCode> {
     let lists = fetch(paths)?;
-    let until = lists.until().context("the list says no end")?;
+    let until = lists.until().context("the list has no nextUpdate")?;
     output_line!(
         "{} certificate(s) revoked, valid until {until}",
         lists.len()

@@ -23,7 +23,7 @@ pub(super) fn offset(said: &[u8], term: &CertificateTerm, now: OffsetDateTime) -
     let said = std::str::from_utf8(said).ok();
     let said = said.and_then(|said| said.trim().parse::<i64>().ok());
     let said = said.and_then(|said| OffsetDateTime::from_unix_timestamp(said).ok());
-    let said = said.context("slipwayd says no time")?;
+    let said = said.context("the answer of slipwayd has no time")?;
     if said < term.from || said > term.until {
         bail!(
             "slipwayd says that it is {said}, and its certificate is valid from {} until {}: set the clock of the management \
@@ -105,7 +105,10 @@ mod tests {
             );
         }
         for text in ["", "x", "99999999999999999999"] {
-            assert_eq!(offset(text, at(0)), Err("slipwayd says no time".to_owned()));
+            assert_eq!(
+                offset(text, at(0)),
+                Err("the answer of slipwayd has no time".to_owned())
+            );
         }
     }
 }

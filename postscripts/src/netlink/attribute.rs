@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 
+use super::packet_core::{NLA_F_NET_BYTEORDER, NlaBuffer};
 use super::{AF_INET, AF_INET6};
 
 /// Marks an attribute that holds attributes.
@@ -26,6 +27,18 @@ impl NetlinkAttribute {
     /// Reports whether it has this number, whatever its flags.
     pub(crate) fn is(&self, kind: u16) -> bool {
         self.kind & NLA_TYPE_MASK == kind
+    }
+}
+
+impl From<&NlaBuffer<&[u8]>> for NetlinkAttribute {
+    fn from(attribute: &NlaBuffer<&[u8]>) -> Self {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        Self {
+            kind: attribute.kind()
+                | flag(attribute.nested_flag(), NLA_F_NESTED)
+                | flag(attribute.network_byte_order_flag(), NLA_F_NET_BYTEORDER),
+            value: attribute.value().to_vec(),
+        }
     }
 }
 

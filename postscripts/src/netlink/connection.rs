@@ -1,8 +1,9 @@
-//! Requests to the kernel and their answers: the only file that knows rtnetlink and its runtime.
+//! Requests to the kernel and their answers: the only file that knows rtnetlink's connection and its runtime.
 //!
-//! Synchronous verbs over a current-thread runtime; a message is its number and its bytes, whole, so
-//! that no attribute is lost to a type that does not know it (nexthop objects, say). What the kernel
-//! refuses is an [`io::Error`] with its number.
+//! Synchronous verbs over a current-thread runtime. A message is its number and its bytes here: netlink-proto 0.14
+//! logs an answer that its type cannot parse and goes on to the next, so that an object would be missing without an
+//! error. Who gets the bytes parses them, and refuses what he cannot. What the kernel refuses is an [`io::Error`] with
+//! its number.
 
 use std::io;
 

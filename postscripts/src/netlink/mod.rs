@@ -2,7 +2,7 @@
 //!
 //! In: a message's number, flags and body. Out: the bodies of the answers. [`attribute`] builds and reads
 //! bodies, [`Connection`] talks about links, addresses, routes and sockets, [`netfilter`] about the
-//! firewall. Nothing here knows what a message means.
+//! firewall. Nothing here knows what a message means; [`packet_route`] has types for those of rtnetlink.
 
 pub(crate) mod attribute;
 mod connection;
@@ -13,6 +13,7 @@ use nix::libc;
 
 pub use attribute::NetlinkAttribute;
 pub(crate) use connection::Connection;
+pub(crate) use rtnetlink::{packet_core, packet_route};
 
 /// The families of addresses, as the one byte that a message's header has for them.
 pub(crate) const AF_INET: u8 = libc::AF_INET as u8;

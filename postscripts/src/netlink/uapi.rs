@@ -19,8 +19,6 @@ pub(crate) const ETHTOOL_A_BITSET_BIT_NAME: u16 = 2;
 pub(crate) const FRA_IIFNAME: u16 = 3;
 pub(crate) const FRA_PRIORITY: u16 = 6;
 pub(crate) const FRA_OIFNAME: u16 = 17;
-pub(crate) const FIB_RULE_IIF_DETACHED: u32 = 0x08;
-pub(crate) const FIB_RULE_OIF_DETACHED: u32 = 0x10;
 
 // linux/genetlink.h
 pub(crate) const GENL_ID_CTRL: u16 = 0x10;
@@ -66,7 +64,6 @@ pub(crate) const NTF_EXT_MANAGED: u32 = 1;
 
 // linux/net_namespace.h
 pub(crate) const NETNSA_NSID: u16 = 1;
-pub(crate) const NETNSA_PID: u16 = 2;
 
 // linux/nexthop.h
 pub(crate) const NHA_ID: u16 = 1;
@@ -88,9 +85,6 @@ pub(crate) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 pub(crate) const TCP_ESTABLISHED: u32 = 1;
 pub(crate) const TCP_CLOSE: u32 = 7;
 pub(crate) const TCP_LISTEN: u32 = 10;
-
-// linux/veth.h
-pub(crate) const VETH_INFO_PEER: u16 = 1;
 
 // linux/xfrm.h
 pub(crate) const XFRM_MSG_GETSA: u16 = 0x12;

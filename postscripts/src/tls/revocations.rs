@@ -66,7 +66,7 @@ impl RevocationList {
 
     fn of(list: &CertificateRevocationList<'_>) -> Result<Self> {
         let number = list.crl_number().context("it has no number")?;
-        let until = list.next_update().context("it says no end")?;
+        let until = list.next_update().context("it has no nextUpdate")?;
         let serials = list.iter_revoked_certificates();
         Ok(Self {
             issuer: list.issuer().as_raw().to_vec(),

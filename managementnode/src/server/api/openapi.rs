@@ -131,7 +131,7 @@ fn parameters(operation: &Operation) -> Value {
         parameters.push(text(
             "If-None-Match",
             "header",
-            "*: there is none of that name yet",
+            "*: no object has that name yet",
         ));
     }
     Value::Array(parameters)
@@ -193,7 +193,7 @@ fn problems(operation: &Operation) -> Vec<(&'static str, &'static str)> {
     if operation.action == ApiAction::Describe {
         return problems;
     }
-    problems.push(("403", "The client may not, or is none"));
+    problems.push(("403", "The client is not allowed to, or is not known"));
     problems.push(("500", "The daemon's log says why"));
     problems.push((
         "503",
@@ -210,7 +210,7 @@ fn problems(operation: &Operation) -> Vec<(&'static str, &'static str)> {
         problems.push(("400", "The node range names what is not there"));
     }
     if operation.path.contains("{name}") {
-        problems.push(("404", "There is none of that name"));
+        problems.push(("404", "No object has that name"));
     }
     if operation.method == Method::PUT {
         problems.push(("400", "The body is no such JSON"));

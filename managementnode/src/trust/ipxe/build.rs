@@ -231,7 +231,7 @@ fn make(directory: &Path, target: FirmwareKind, roots: &str) -> Result<()> {
         let lines: Vec<_> = said.lines().collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("\n");
         bail!(
-            "building {}: make ended with {}; apt-get build-dep ipxe brings what it needs. It said last:\n{}",
+            "building {}: make ended with {}; apt-get build-dep ipxe brings what it needs. Its last lines:\n{}",
             target.make_target(),
             ended.status,
             escaped(&last, '\n')

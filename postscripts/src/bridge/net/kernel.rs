@@ -60,7 +60,10 @@ impl HostKernel {
     pub fn load(&self, devices: &[&str]) -> io::Result<NetState> {
         let (mut links, names, obstacles) = self.links(devices)?;
         let mut addresses = Vec::new();
-        for body in self.netlink.dump(libc::RTM_GETADDR, vec![0; 8])? {
+        for body in self
+            .netlink
+            .dump(libc::RTM_GETADDR, message::encode_addresses_request())?
+        {
             addresses.extend(message::decode_address(&body, &names)?);
         }
         let mut neighbours = Vec::new();
@@ -69,7 +72,7 @@ impl HostKernel {
             (libc::NTF_PROXY, AF_INET),
             (libc::NTF_PROXY, AF_INET6),
         ] {
-            let body = [family, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, 0].to_vec();
+            let body = message::encode_neighbours_request(family, flags);
             for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
                 neighbours.extend(message::decode_neighbour(&body, &names)?);
             }
@@ -86,20 +89,20 @@ impl HostKernel {
         }
         let (mut routes, mut rules, mut nexthops) = (Vec::new(), Vec::new(), Vec::new());
         for family in FAMILIES {
-            let mut header = vec![0; 12];
-            header[0] = family;
-            for body in self.netlink.dump(libc::RTM_GETROUTE, header.clone())? {
+            let request = message::encode_routes_request(family);
+            for body in self.netlink.dump(libc::RTM_GETROUTE, request)? {
                 let found = message::decode_routes(&body, &names)?;
                 routes.extend(found.into_iter().filter(|route| !is_derived(route, &links)));
             }
-            for body in self.netlink.dump(libc::RTM_GETRULE, header)? {
+            let request = message::encode_rules_request(family);
+            for body in self.netlink.dump(libc::RTM_GETRULE, request)? {
                 rules.push(message::decode_rule(&body)?);
             }
         }
         // kernels before 5.3 have no nexthop objects and report it in more than one way
         for body in self
             .netlink
-            .dump(RTM_GETNEXTHOP, vec![0; 8])
+            .dump(RTM_GETNEXTHOP, message::encode_nexthops_request())
             .unwrap_or_default()
         {
             nexthops.extend(message::decode_nexthop(&body, &names)?);
@@ -131,7 +134,7 @@ impl HostKernel {
             [] => Vec::new(), // nobody is about to change anything
             _ => self.obstacles(&messages, &names)?,
         };
-        let link = |m: message::LinkMessage| {
+        let link = |m: message::LinkReport| {
             let wireless = m.kind == LinkKind::Ethernet
                 && Path::new("/sys/class/net")
                     .join(&m.name)
@@ -202,9 +205,8 @@ impl HostKernel {
         let mut names = DeviceNames::default();
         names.insert(index(link)?, link);
         let family = if ip.is_ipv6() { AF_INET6 } else { AF_INET };
-        let mut body = vec![0; 12];
-        body[0] = family;
-        for body in self.netlink.dump(libc::RTM_GETNEIGH, body)? {
+        let request = message::encode_neighbours_request(family, 0);
+        for body in self.netlink.dump(libc::RTM_GETNEIGH, request)? {
             match message::decode_neighbour(&body, &names)? {
                 Some((_, neighbour)) if neighbour.ip == ip => return Ok(Some(neighbour)),
                 _ => {}

@@ -13,6 +13,7 @@ pub mod firewall;
 #[cfg(test)]
 mod fixture;
 mod kernel;
+mod mac;
 mod message;
 mod openvswitch;
 mod plan;
@@ -26,10 +27,11 @@ mod sysctl;
 
 pub use apply::{MadeMeanwhile, NoBridges, RefusedStep, apply, remove_again, restore_rules, undo};
 pub use kernel::{HostKernel, may_change};
+pub use mac::Mac;
 pub use plan::{Plan, PlanRefusal, Uplink, plan};
 pub use postcondition::{differences, other_link_locals};
 pub use state::{
-    Address, BridgeSettings, Hop, KernelRoute, Lifetimes, Link, LinkKind, Mac, Neighbour, NetState,
+    Address, BridgeSettings, Hop, KernelRoute, Lifetimes, Link, LinkKind, Neighbour, NetState,
     NextHop, PolicyRule, PortObstacle, SocketProtocol,
 };
 pub use step::Step;

@@ -78,7 +78,7 @@ impl NicIdentity {
         if ids.len() > 1 {
             let addresses: Vec<String> = self.derived.iter().map(Ipv6Addr::to_string).collect();
             bail!(
-                "the addresses {} are made from the name {} and would be others on {}, and no token stands for all of \
+                "the addresses {} are made from the name {} and would be others on {}, and no token can replace all of \
                  them: have them made from the hardware address (eui64), or configure them, first",
                 addresses.join(", "),
                 desired.nic,
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(
             two.token(&desired()).unwrap_err().to_string(),
             "the addresses 2001:db8::1:2:3:4, fd00::5:6:7:8 are made from the name eth0 and would be others on br0, and \
-             no token stands for all of them: have them made from the hardware address (eui64), or configure them, first"
+             no token can replace all of them: have them made from the hardware address (eui64), or configure them, first"
         );
     }
 

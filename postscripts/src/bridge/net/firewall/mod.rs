@@ -137,7 +137,7 @@ pub fn survey(
                 let why = format!("{error:#}");
                 survey.findings.push(RuleFinding::by_hand(
                     why,
-                    "check by hand whether they name the NIC",
+                    "check manually whether they name the NIC",
                 ));
             }
         }

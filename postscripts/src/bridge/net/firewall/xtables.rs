@@ -65,7 +65,7 @@ pub(super) fn find(moves: &[Move]) -> Result<Vec<RuleFinding>> {
             .with_context(|| format!("reading the rules of {tool}"))?;
         let complete = text.matches("\nCOMMIT").count() >= text.matches("\n*").count();
         if !complete || !text.contains("COMMIT") {
-            bail!("{} printed no whole ruleset", save.display());
+            bail!("{} did not print a complete ruleset", save.display());
         }
         findings.extend(look_through(&parse(&text), &program, moves));
     }

@@ -6,20 +6,19 @@ use nix::libc;
 
 use super::HostKernel;
 use crate::bridge::net::message;
+use crate::netlink::Connection;
 use crate::netlink::uapi::{
     GENL_ID_CTRL, IPVS_CMD_GET_DAEMON, IPVS_GENL_NAME, MPTCP_PM_CMD_GET_ADDR, MPTCP_PM_NAME,
     XFRM_MSG_GETPOLICY, XFRM_MSG_GETSA,
 };
-use crate::netlink::{AF_INET6, Connection};
 
 impl HostKernel {
     /// Finds labels and IPsec, each with the number of its device.
     pub(super) fn bound_objects(&self) -> io::Result<Vec<(u32, String)>> {
         let mut found = Vec::new();
-        let mut body = vec![0; 12];
-        body[0] = AF_INET6;
         // a kernel without IPv6 has no labels
-        let labels = self.netlink.dump(libc::RTM_GETADDRLABEL, body);
+        let request = message::encode_address_labels_request();
+        let labels = self.netlink.dump(libc::RTM_GETADDRLABEL, request);
         for body in labels.unwrap_or_default() {
             found.extend(message::decode_address_label(&body)?);
         }

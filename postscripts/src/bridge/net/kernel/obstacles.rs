@@ -11,13 +11,10 @@ use super::HostKernel;
 use super::bound::{ipvs_daemons, mptcp_endpoints};
 use super::raw::raw_sockets;
 use super::receivers::receivers;
-use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkMessage};
+use crate::bridge::net::message::{self, BoundSocket, DeviceNames, LinkReport};
 use crate::bridge::net::{PortObstacle, SocketProtocol};
 use crate::netlink::Connection;
-use crate::netlink::attribute::MessageBuilder;
-use crate::netlink::uapi::{
-    NETNSA_PID, SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN,
-};
+use crate::netlink::uapi::{SOCK_DIAG_BY_FAMILY, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN};
 
 /// Drivers whose devices take every frame of the NIC below them, so that no bridge can.
 const EXCLUSIVE_UPPERS: [&str; 6] = ["macvlan", "macvtap", "ipvlan", "ipvtap", "macsec", "rmnet"];
@@ -56,7 +53,7 @@ impl HostKernel {
     /// Finds them all, each with the NIC that it is about.
     pub(super) fn obstacles(
         &self,
-        messages: &[LinkMessage],
+        messages: &[LinkReport],
         names: &DeviceNames,
     ) -> io::Result<Vec<(String, PortObstacle)>> {
         let mut found = Vec::new();
@@ -131,7 +128,10 @@ impl HostKernel {
     /// name and their kind. Namespaces of others that we may not look into are left out.
     fn uppers_elsewhere(&self) -> io::Result<Vec<(u32, String, String)>> {
         // kernels before 4.20 look nowhere else; they answer with our own devices, which shows it
-        let Ok(dump) = self.netlink.dump(libc::RTM_GETNSID, vec![0; 4]) else {
+        let Ok(dump) = self
+            .netlink
+            .dump(libc::RTM_GETNSID, message::encode_namespaces_request())
+        else {
             return Ok(Vec::new());
         };
         let mut found = Vec::new();
@@ -161,11 +161,8 @@ impl HostKernel {
 
     /// The number that our own network namespace has among those known to it.
     fn own_namespace(&self) -> Option<i32> {
-        let body = MessageBuilder::new(&[0; 4]).number(NETNSA_PID, std::process::id());
-        let answers = self
-            .netlink
-            .ask(libc::RTM_GETNSID, body.into_bytes())
-            .ok()?;
+        let request = message::encode_namespace_request(std::process::id());
+        let answers = self.netlink.ask(libc::RTM_GETNSID, request).ok()?;
         let namespaces = answers.iter().map(|body| message::decode_namespace(body));
         namespaces.flatten().flatten().next()
     }

@@ -8,7 +8,7 @@ use definitions::IfName;
 use nix::libc;
 use nix::net::if_::if_nameindex;
 
-use super::super::message::{self, DeviceNames, LinkChange};
+use super::super::message::{self, DeviceNames, LinkChange, NewBridge};
 use super::super::{Address, KernelRoute, Neighbour, Step, announce, openvswitch, sysctl};
 use super::{HostKernel, REPLACE, index, switch};
 use crate::netlink::uapi::RTM_NEWNEXTHOP;
@@ -43,7 +43,13 @@ impl HostKernel {
                 group,
                 settings,
             } => {
-                let body = message::encode_bridge(bridge.as_str(), *mac, *mtu, *group, *settings);
+                let body = message::encode_bridge(NewBridge {
+                    name: bridge.as_str(),
+                    mac: *mac,
+                    mtu: *mtu,
+                    group: *group,
+                    settings: *settings,
+                });
                 change(libc::RTM_NEWLINK, CREATE, body)
             }
             Step::DeleteBridge { bridge } => {
@@ -133,8 +139,10 @@ impl HostKernel {
             }
             Step::AddTranslation { translation } => translation.add(),
             Step::RemoveTranslation { translation } => translation.remove(),
-            Step::AddRule { rule } => change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)),
-            Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)),
+            Step::AddRule { rule } => {
+                change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)?)
+            }
+            Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)?),
             Step::CreateSwitch {
                 switch,
                 bridge,
@@ -184,9 +192,9 @@ impl HostKernel {
     /// Reports whether a route is there, whatever its lifetime.
     fn has(&self, route: &KernelRoute) -> io::Result<bool> {
         let names = names()?;
-        let mut header = vec![0; 12];
-        header[0] = if route.v6 { AF_INET6 } else { AF_INET };
-        for body in self.netlink.dump(libc::RTM_GETROUTE, header)? {
+        let family = if route.v6 { AF_INET6 } else { AF_INET };
+        let request = message::encode_routes_request(family);
+        for body in self.netlink.dump(libc::RTM_GETROUTE, request)? {
             let lasting = |known: KernelRoute| KernelRoute {
                 expires: route.expires,
                 ..known

@@ -51,7 +51,8 @@ impl HostKernel {
     }
 
     fn queueing(&self) -> io::Result<Vec<Queueing>> {
-        let dump = self.netlink.dump(libc::RTM_GETQDISC, vec![0; 20])?;
+        let request = message::encode_queueing_request();
+        let dump = self.netlink.dump(libc::RTM_GETQDISC, request)?;
         let read = dump.iter().map(|body| message::decode_queueing(body));
         read.filter_map(Result::transpose).collect()
     }

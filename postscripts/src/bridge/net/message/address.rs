@@ -1,14 +1,16 @@
 //! Addresses: `struct ifaddrmsg` and `IFA_*` (linux/if_addr.h).
 
 use std::io;
-use std::net::IpAddr;
 
 use nix::libc;
 
 use super::DeviceNames;
+use super::typed::{bytes, bytes_with, read, unreadable};
 use crate::bridge::net::{Address, Lifetimes};
-use crate::netlink::attribute::{
-    MessageBuilder, family, number, split, take, take_ip, take_number, take_text,
+use crate::netlink::attribute::{family, take_text};
+use crate::netlink::packet_core::{Emitable, Parseable};
+use crate::netlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, CacheInfo,
 };
 
 /// Flags that the kernel lets us set. The others are its own findings.
@@ -22,72 +24,96 @@ const TRANSIENT: u32 =
     libc::IFA_F_OPTIMISTIC | libc::IFA_F_DEPRECATED | libc::IFA_F_TENTATIVE | libc::IFA_F_PERMANENT;
 /// The lifetime of an address that does not end (include/net/addrconf.h).
 const INFINITY_LIFE_TIME: u32 = u32::MAX;
+/// What a decision hangs on. The label is text, which the kernel takes in any encoding and the crate in one.
+const READ: [u16; 5] = [
+    libc::IFA_LOCAL,
+    libc::IFA_ADDRESS,
+    libc::IFA_BROADCAST,
+    libc::IFA_FLAGS,
+    libc::IFA_CACHEINFO,
+];
+
+/// Asks for all addresses.
+pub(crate) fn encode_addresses_request() -> Vec<u8> {
+    bytes(&AddressMessage::default())
+}
 
 /// Reads an `RTM_NEWADDR`: the device it is on, and the address.
 pub(crate) fn decode_address(
     bytes: &[u8],
     names: &DeviceNames,
 ) -> io::Result<Option<(String, Address)>> {
-    let (header, mut rest) = split::<8>(bytes)?;
-    let [_, len, old_flags, scope, i0, i1, i2, i3] = header;
-    let Some(device) = names.name(u32::from_ne_bytes([i0, i1, i2, i3])) else {
+    let header = AddressHeader::parse(bytes).map_err(|error| unreadable("addresses", &error))?;
+    let Some(device) = names.name(header.index) else {
         return Ok(None);
     };
-    let (near, far) = (
-        take_ip(&mut rest, libc::IFA_LOCAL),
-        take_ip(&mut rest, libc::IFA_ADDRESS),
-    );
+    let attributes = &bytes[header.buffer_len()..];
+    let (known, mut other) = read(attributes, &READ, |one| AddressAttribute::parse(one))
+        .map_err(|error| unreadable(format_args!("an address of {device}"), &error))?;
+    let (mut near, mut far, mut broadcast, mut lifetimes) = (None, None, None, None);
+    let mut flags = header.flags.bits().into();
+    for attribute in known {
+        match attribute {
+            AddressAttribute::Local(ip) => near = Some(ip),
+            AddressAttribute::Address(ip) => far = Some(ip),
+            AddressAttribute::Broadcast(ip) => broadcast = Some(ip),
+            AddressAttribute::Flags(all) => flags = all.bits(),
+            AddressAttribute::CacheInfo(info) => lifetimes = decode_lifetimes(info),
+            _ => {}
+        }
+    }
     let Some(ip) = near.or(far) else {
         return Ok(None);
     };
-    let label = take_text(&mut rest, libc::IFA_LABEL).filter(|label| label != device);
-    let flags = take_number(&mut rest, libc::IFA_FLAGS).unwrap_or(old_flags.into());
-    let broadcast = match take_ip(&mut rest, libc::IFA_BROADCAST) {
-        Some(IpAddr::V4(ip)) => Some(ip),
-        _ => None,
-    };
     let address = Address {
         ip,
-        len,
+        len: header.prefix_len,
         peer: far.filter(|far| *far != ip),
         broadcast,
-        label,
-        scope,
+        label: take_text(&mut other, libc::IFA_LABEL).filter(|label| label != device),
+        scope: header.scope.into(),
         flags: flags & !TRANSIENT,
-        lifetimes: take(&mut rest, libc::IFA_CACHEINFO).and_then(|info| lifetimes(&info)),
-        other: rest,
+        lifetimes,
+        other,
     };
     Ok(Some((device.to_owned(), address)))
 }
 
-fn lifetimes(info: &[u8]) -> Option<Lifetimes> {
-    let preferred = number(info.get(0..4)?)?;
-    let valid = number(info.get(4..8)?)?;
+fn decode_lifetimes(info: CacheInfo) -> Option<Lifetimes> {
+    let (preferred, valid) = (info.ifa_preferred, info.ifa_valid);
     (preferred != INFINITY_LIFE_TIME || valid != INFINITY_LIFE_TIME)
         .then_some(Lifetimes { preferred, valid })
 }
 
 /// Writes an address of a device.
 pub(crate) fn encode_address(index: u32, device: &str, address: &Address) -> Vec<u8> {
-    let flags = address.flags & SETTABLE;
-    let mut header = [family(address.ip.is_ipv6()), address.len, 0, address.scope].to_vec();
-    header.extend(index.to_ne_bytes());
-    let mut body = MessageBuilder::new(&header);
-    if address.ip.is_ipv4() || address.peer.is_some() {
-        body = body.address(libc::IFA_LOCAL, address.ip);
-    }
-    body = body
-        .address(libc::IFA_ADDRESS, address.peer.unwrap_or(address.ip))
-        .maybe(address.broadcast, |body, ip| {
-            body.address(libc::IFA_BROADCAST, ip.into())
-        })
-        .number(libc::IFA_FLAGS, flags)
-        .maybe(address.lifetimes, |body, lives| {
-            let fields = [lives.preferred, lives.valid, 0, 0];
-            body.attribute(libc::IFA_CACHEINFO, &fields.map(u32::to_ne_bytes).concat())
-        });
-    if address.ip.is_ipv4() {
-        body = body.text(libc::IFA_LABEL, address.label.as_deref().unwrap_or(device));
-    }
-    body.others(&address.other).into_bytes()
+    let mut message = AddressMessage::default();
+    message.header = AddressHeader {
+        family: family(address.ip.is_ipv6()).into(),
+        prefix_len: address.len,
+        scope: address.scope.into(),
+        index,
+        ..AddressHeader::default()
+    };
+    let is_ipv4 = address.ip.is_ipv4();
+    let local = (is_ipv4 || address.peer.is_some()).then_some(address.ip);
+    let label = address.label.as_deref().unwrap_or(device);
+    let flags = AddressFlags::from_bits_retain(address.flags & SETTABLE);
+    let attributes = &mut message.attributes;
+    attributes.extend(local.map(AddressAttribute::Local));
+    attributes.push(AddressAttribute::Address(
+        address.peer.unwrap_or(address.ip),
+    ));
+    attributes.extend(address.broadcast.map(AddressAttribute::Broadcast));
+    attributes.push(AddressAttribute::Flags(flags));
+    attributes.extend(address.lifetimes.map(encode_lifetimes));
+    attributes.extend(is_ipv4.then(|| AddressAttribute::Label(label.to_owned())));
+    bytes_with(&message, &address.other)
+}
+
+fn encode_lifetimes(lifetimes: Lifetimes) -> AddressAttribute {
+    let mut info = CacheInfo::default();
+    info.ifa_preferred = lifetimes.preferred;
+    info.ifa_valid = lifetimes.valid;
+    AddressAttribute::CacheInfo(info)
 }

@@ -1,40 +1,45 @@
 //! Netlink messages ⇄ values: bytes come in, plain values go out, and the other way round.
 //!
-//! Pure: nothing here opens a socket. Each file knows one object's header (`linux/rtnetlink.h` and
-//! its siblings) and the attributes that a decision hangs on; the rest passes through as bytes. What
-//! is too short or does not add up is an error, never a guess.
+//! Pure: nothing here opens a socket. Each file knows one object of rtnetlink by the types of netlink-packet-route (how,
+//! and why not its parsers of whole messages: [`typed`]) and the attributes that a decision hangs on; the rest passes
+//! through as bytes. [`raw`] is what the crate lacks. What is too short or does not add up is an error that names the
+//! object, never a guess.
 
 mod address;
-mod bound;
 mod filter;
+mod label;
 mod link;
+mod namespace;
 mod neighbour;
-mod nexthop;
 mod queueing;
+mod raw;
 mod route;
 mod rule;
-mod socket;
-mod veth;
+#[cfg(test)]
+mod tests;
+mod typed;
 
 use std::collections::BTreeMap;
 
-pub(crate) use address::{decode_address, encode_address};
-pub(crate) use bound::{
-    decode_address_label, decode_endpoint, decode_family, decode_ipsec_association,
-    decode_ipsec_policy, decode_ipvs_daemon, encode_family_request,
-};
+pub(crate) use address::{decode_address, encode_address, encode_addresses_request};
 pub(crate) use filter::{FilterDevice, TrafficFilter, decode_filter, encode_filter_request};
+pub(crate) use label::{decode_address_label, encode_address_labels_request};
 pub(crate) use link::{
-    LinkChange, LinkMessage, decode_link, decode_namespace, encode_bridge, encode_bridge_settings,
-    encode_link_change, encode_link_name, encode_links_of_namespace, encode_token,
+    LinkChange, LinkReport, NewBridge, decode_link, encode_bridge, encode_bridge_settings,
+    encode_link_change, encode_link_name, encode_links_of_namespace, encode_token, encode_veth,
 };
-pub(crate) use neighbour::{decode_neighbour, encode_neighbour, encode_neighbour_use};
-pub(crate) use nexthop::{decode_nexthop, encode_nexthop};
-pub(crate) use queueing::{Queueing, decode_queueing};
-pub(crate) use route::{decode_routes, encode_route};
-pub(crate) use rule::{decode_rule, encode_rule};
-pub(crate) use socket::{BoundSocket, decode_socket, encode_socket_request};
-pub(crate) use veth::{encode_features_off, encode_veth};
+pub(crate) use namespace::{decode_namespace, encode_namespace_request, encode_namespaces_request};
+pub(crate) use neighbour::{
+    decode_neighbour, encode_neighbour, encode_neighbour_use, encode_neighbours_request,
+};
+pub(crate) use queueing::{Queueing, decode_queueing, encode_queueing_request};
+pub(crate) use raw::{
+    BoundSocket, decode_endpoint, decode_family, decode_ipsec_association, decode_ipsec_policy,
+    decode_ipvs_daemon, decode_nexthop, decode_socket, encode_family_request, encode_features_off,
+    encode_nexthop, encode_nexthops_request, encode_socket_request,
+};
+pub(crate) use route::{decode_routes, encode_route, encode_routes_request};
+pub(crate) use rule::{decode_rule, encode_rule, encode_rules_request};
 
 /// Which number each device has at the moment.
 #[derive(Debug, Clone, Default)]

@@ -6,57 +6,95 @@ use std::net::IpAddr;
 use nix::libc;
 
 use super::DeviceNames;
+use super::typed::{bytes, bytes_with, read, unreadable};
 use crate::bridge::net::{Mac, Neighbour};
-use crate::netlink::attribute::{MessageBuilder, family, split, take, take_ip};
+use crate::netlink::attribute::family;
+use crate::netlink::packet_core::{Emitable, ParseableParametrized};
+use crate::netlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourHeader, NeighbourMessage,
+};
 use crate::netlink::uapi::{NDA_FLAGS_EXT, NDA_PROTOCOL};
-use crate::netlink::{AF_INET, AF_INET6};
+
+/// What a decision hangs on.
+const READ: [u16; 2] = [libc::NDA_DST, libc::NDA_LLADDR];
+
+/// Asks for the neighbours of a family, 0 for all, that have these flags.
+pub(crate) fn encode_neighbours_request(family: u8, flags: u8) -> Vec<u8> {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family.into();
+    message.header.flags = NeighbourFlags::from_bits_retain(flags);
+    bytes(&message)
+}
 
 /// Reads an `RTM_NEWNEIGH`: the device, and the neighbour on it; none for a bridge's own table.
 pub(crate) fn decode_neighbour(
     bytes: &[u8],
     names: &DeviceNames,
 ) -> io::Result<Option<(String, Neighbour)>> {
-    let (header, mut rest) = split::<12>(bytes)?;
-    let [family, _, _, _, i0, i1, i2, i3, s0, s1, flags, _] = header;
-    let device = names.name(u32::from_ne_bytes([i0, i1, i2, i3]));
-    let (Some(device), Some(ip)) = (device, take_ip(&mut rest, libc::NDA_DST)) else {
+    let header = NeighbourHeader::parse(bytes).map_err(|error| unreadable("neighbours", &error))?;
+    let Some(device) = names.name(header.ifindex) else {
         return Ok(None);
     };
-    let mac = take(&mut rest, libc::NDA_LLADDR).and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+    let (known, mut other) = read(&bytes[header.buffer_len()..], &READ, |one| {
+        NeighbourAttribute::parse_with_param(one, header.family)
+    })
+    .map_err(|error| unreadable(format_args!("a neighbour on {device}"), &error))?;
+    let (mut ip, mut mac) = (None, None);
+    for attribute in known {
+        match attribute {
+            NeighbourAttribute::Destination(address) => ip = decode_ip(&address),
+            NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.try_into().ok().map(Mac),
+            _ => {}
+        }
+    }
     // the others count what the kernel did
-    rest.retain(|one| one.is(NDA_PROTOCOL) || one.is(NDA_FLAGS_EXT));
-    let neighbour = Neighbour {
-        ip,
-        mac: mac.map(Mac),
-        state: u16::from_ne_bytes([s0, s1]),
-        flags,
-        other: rest,
-    };
-    Ok(matches!(family, AF_INET | AF_INET6).then(|| (device.to_owned(), neighbour)))
+    other.retain(|one| one.is(NDA_PROTOCOL) || one.is(NDA_FLAGS_EXT));
+    Ok(ip.map(|ip| {
+        let neighbour = Neighbour {
+            ip,
+            mac,
+            state: header.state.into(),
+            flags: header.flags.bits(),
+            other,
+        };
+        (device.to_owned(), neighbour)
+    }))
+}
+
+/// Reads an address of IP; a bridge's own table has others.
+fn decode_ip(address: &NeighbourAddress) -> Option<IpAddr> {
+    match address {
+        NeighbourAddress::Inet(ip) => Some((*ip).into()),
+        NeighbourAddress::Inet6(ip) => Some((*ip).into()),
+        _ => None,
+    }
 }
 
 /// Writes a neighbour of a device.
 pub(crate) fn encode_neighbour(index: u32, neighbour: &Neighbour) -> Vec<u8> {
-    header(index, neighbour.ip, neighbour.state, neighbour.flags)
-        .address(libc::NDA_DST, neighbour.ip)
-        .maybe(neighbour.mac, |body, mac| {
-            body.attribute(libc::NDA_LLADDR, &mac.0)
-        })
-        .others(&neighbour.other)
-        .into_bytes()
+    let mut message = message(index, neighbour.ip, neighbour.state, neighbour.flags);
+    let mac = neighbour.mac.map(|mac| mac.0.to_vec());
+    let attributes = &mut message.attributes;
+    attributes.extend(mac.map(NeighbourAttribute::LinkLayerAddress));
+    bytes_with(&message, &neighbour.other)
 }
 
 /// Asks the kernel to find a neighbour out as if a packet waited for it.
 pub(crate) fn encode_neighbour_use(index: u32, ip: IpAddr) -> Vec<u8> {
-    header(index, ip, 0, libc::NTF_USE)
-        .address(libc::NDA_DST, ip)
-        .into_bytes()
+    bytes(&message(index, ip, libc::NUD_NONE, libc::NTF_USE))
 }
 
-fn header(index: u32, ip: IpAddr, state: u16, flags: u8) -> MessageBuilder {
-    let mut header = vec![family(ip.is_ipv6()), 0, 0, 0];
-    header.extend(index.to_ne_bytes());
-    header.extend(state.to_ne_bytes());
-    header.extend([flags, 0]);
-    MessageBuilder::new(&header)
+fn message(index: u32, ip: IpAddr, state: u16, flags: u8) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header = NeighbourHeader {
+        family: family(ip.is_ipv6()).into(),
+        ifindex: index,
+        state: state.into(),
+        flags: NeighbourFlags::from_bits_retain(flags),
+        ..NeighbourHeader::default()
+    };
+    message
+        .attributes
+        .push(NeighbourAttribute::Destination(ip.into()));
+    message
 }

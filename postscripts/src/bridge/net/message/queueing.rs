@@ -1,9 +1,13 @@
 //! Queueing disciplines: `struct tcmsg` and `TCA_*` (linux/rtnetlink.h).
 
+use std::io;
+
 use nix::libc;
 
-use crate::netlink::attribute::{number, split, take_text};
-use std::io;
+use super::typed::{bytes, unreadable};
+use crate::netlink::attribute::{attributes, take_text};
+use crate::netlink::packet_core::Emitable;
+use crate::netlink::packet_route::tc::TcHeader;
 
 /// A queueing discipline.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,21 +23,26 @@ pub(crate) struct Queueing {
 const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
 
+/// Asks for those of all devices.
+pub(crate) fn encode_queueing_request() -> Vec<u8> {
+    bytes(&TcHeader::default())
+}
+
 /// Reads an `RTM_NEWQDISC`.
 pub(crate) fn decode_queueing(bytes: &[u8]) -> io::Result<Option<Queueing>> {
-    let (header, mut rest) = split::<20>(bytes)?;
-    let word = |at: usize| number(&header[at..at + 4]).unwrap_or_default();
+    let header = TcHeader::parse(bytes).map_err(|error| unreadable("queueing", &error))?;
+    let mut rest = attributes(&bytes[header.buffer_len()..])?;
     let Some(kind) = take_text(&mut rest, libc::TCA_KIND) else {
         return Ok(None);
     };
-    let filters = match (kind.as_str(), word(8)) {
+    let filters = match (kind.as_str(), u32::from(header.handle)) {
         ("ingress", handle) => vec![handle],
         ("clsact", _) => vec![INGRESS, EGRESS],
         (_, 0) => Vec::new(),
         (_, handle) => vec![handle],
     };
     Ok(Some(Queueing {
-        device: word(4),
+        device: header.index.cast_unsigned(),
         kind,
         filters,
     }))

@@ -1,4 +1,4 @@
-//! Routes: `struct rtmsg`, `struct rtnexthop` and `RTA_*` (linux/rtnetlink.h).
+//! Routes: `struct rtmsg` and `RTA_*` (linux/rtnetlink.h).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -7,78 +7,160 @@ use ipnetwork::IpNetwork;
 use nix::libc;
 
 use super::DeviceNames;
+use super::raw::{RawHop, split_hops};
+use super::typed::{bytes, bytes_with, read, unreadable};
 use crate::bridge::net::{Hop, KernelRoute, NetlinkAttribute};
 use crate::netlink::AF_INET6;
-use crate::netlink::attribute::{
-    MessageBuilder, attributes, family, ip, ip_bytes, number, short, split, take, take_ip,
-    take_number,
+use crate::netlink::attribute::{MessageBuilder, NLA_F_NESTED, family, take};
+use crate::netlink::packet_core::{DecodeError, Emitable, ParseableParametrized};
+use crate::netlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteMessage, RouteVia,
 };
 use crate::netlink::uapi::{RTA_NH_ID, RTNH_F_ONLINK};
 
 /// Ticks a second of the times that the kernel reports (include/asm-generic/param.h), the same on every
 /// architecture that Docker hosts have.
 const USER_HZ: u32 = 100;
+/// What a decision hangs on. Not an encapsulation (`RTA_ENCAP`), of which the crate writes other bytes than it read, and
+/// so not `RTA_MULTIPATH`, which may hold some.
+const READ: [u16; 10] = [
+    libc::RTA_DST,
+    libc::RTA_SRC,
+    libc::RTA_OIF,
+    libc::RTA_GATEWAY,
+    libc::RTA_PRIORITY,
+    libc::RTA_PREFSRC,
+    libc::RTA_CACHEINFO,
+    libc::RTA_TABLE,
+    libc::RTA_VIA,
+    RTA_NH_ID,
+];
+/// The same of one of several hops.
+const READ_OF_HOP: [u16; 2] = [libc::RTA_GATEWAY, libc::RTA_VIA];
+
+/// Asks for the routes of a family.
+pub(crate) fn encode_routes_request(family: u8) -> Vec<u8> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family.into();
+    bytes(&message)
+}
 
 /// Reads an `RTM_NEWROUTE`. A multipath route of IPv6 is several routes to the kernel, each changed
 /// by itself, and so it is here; of IPv4 it is one.
 pub(crate) fn decode_routes(bytes: &[u8], names: &DeviceNames) -> io::Result<Vec<KernelRoute>> {
-    let (header, mut rest) = split::<12>(bytes)?;
-    let [
-        family,
-        len,
-        from,
-        tos,
-        table,
-        protocol,
-        scope,
-        kind,
-        f0,
-        f1,
-        f2,
-        f3,
-    ] = header;
-    let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+    let header = RouteHeader::parse(bytes).map_err(|error| unreadable("routes", &error))?;
     // an entry of a cache, no route
-    if flags & libc::RTM_F_CLONED != 0 {
+    if header.flags.contains(RouteFlags::Cloned) {
         return Ok(Vec::new());
     }
-    let v6 = family == AF_INET6;
-    let multipath = take(&mut rest, libc::RTA_MULTIPATH);
-    let nexthop = take_number(&mut rest, RTA_NH_ID);
-    let single = single_hop(&mut rest, flags & RTNH_F_ONLINK != 0, names);
-    let hops = match (nexthop, multipath) {
-        (Some(_), _) => Vec::new(),
-        (None, Some(bytes)) => decode_hops(&bytes, names)?,
-        (None, None) => single.into_iter().collect(),
-    };
-    let route = KernelRoute {
+    decode(bytes, &header, names).map_err(|error| {
+        let number = header.table;
+        unreadable(format_args!("a route of table {number}"), &error)
+    })
+}
+
+fn decode(
+    bytes: &[u8],
+    header: &RouteHeader,
+    names: &DeviceNames,
+) -> Result<Vec<KernelRoute>, DecodeError> {
+    let (known, mut other) = read_attributes(&bytes[header.buffer_len()..], &READ, header)?;
+    let v6 = u8::from(header.address_family) == AF_INET6;
+    let multipath = take(&mut other, libc::RTA_MULTIPATH);
+    let mut route = KernelRoute {
         v6,
-        destination: prefix(take_ip(&mut rest, libc::RTA_DST), len, v6)?,
-        from: prefix(take_ip(&mut rest, libc::RTA_SRC), from, v6)?,
-        table: take_number(&mut rest, libc::RTA_TABLE).unwrap_or(table.into()),
-        protocol,
-        scope,
-        kind,
-        tos,
-        metric: take_number(&mut rest, libc::RTA_PRIORITY),
-        source: take_ip(&mut rest, libc::RTA_PREFSRC),
+        destination: None,
+        from: None,
+        table: header.table.into(),
+        protocol: header.protocol.into(),
+        scope: header.scope.into(),
+        kind: header.kind.into(),
+        tos: header.tos,
+        metric: None,
+        source: None,
         hops: Vec::new(),
-        nexthop,
-        expires: take(&mut rest, libc::RTA_CACHEINFO).and_then(|info| expires(&info)),
-        other: rest,
+        nexthop: None,
+        expires: None,
+        other,
     };
-    let with = |hops: &[Hop]| KernelRoute {
-        hops: hops.to_vec(),
-        ..route.clone()
+    let mut single = Hop {
+        device: None,
+        gateway: None,
+        weight: 1,
+        onlink: header.flags.contains(RouteFlags::Onlink),
+        other: Vec::new(),
+    };
+    let (mut to, mut from) = (None, None);
+    for attribute in known {
+        match attribute {
+            RouteAttribute::Destination(address) => to = decode_ip(&address),
+            RouteAttribute::Source(address) => from = decode_ip(&address),
+            RouteAttribute::PrefSource(address) => route.source = decode_ip(&address),
+            RouteAttribute::Table(table) => route.table = table,
+            RouteAttribute::Priority(metric) => route.metric = Some(metric),
+            RouteAttribute::NhId(id) => route.nexthop = Some(id),
+            RouteAttribute::CacheInfo(info) => route.expires = decode_expiry(info.expires),
+            RouteAttribute::Oif(index) => single.device = names.name(index).map(str::to_owned),
+            attribute => single.gateway = decode_gateway(&attribute).or(single.gateway),
+        }
+    }
+    route.destination = prefix(to, header.destination_prefix_length, v6)?;
+    route.from = prefix(from, header.source_prefix_length, v6)?;
+    let encapsulation = [libc::RTA_ENCAP_TYPE, libc::RTA_ENCAP];
+    single.other = encapsulation
+        .into_iter()
+        .filter_map(|kind| {
+            take(&mut route.other, kind).map(|value| NetlinkAttribute { kind, value })
+        })
+        .collect();
+    let hops = match (route.nexthop, multipath) {
+        (Some(_), _) => Vec::new(),
+        (None, Some(bytes)) => decode_hops(&bytes, header, names)?,
+        (None, None) if single.device.is_some() || single.gateway.is_some() => vec![single],
+        (None, None) => Vec::new(),
     };
     if v6 && hops.len() > 1 {
-        return Ok(hops.chunks(1).map(with).collect());
+        let with = |hop| KernelRoute {
+            hops: vec![hop],
+            ..route.clone()
+        };
+        return Ok(hops.into_iter().map(with).collect());
     }
-    Ok(vec![with(&hops)])
+    route.hops = hops;
+    Ok(vec![route])
+}
+
+fn read_attributes(
+    bytes: &[u8],
+    kinds: &[u16],
+    header: &RouteHeader,
+) -> Result<(Vec<RouteAttribute>, Vec<NetlinkAttribute>), DecodeError> {
+    let parameters = (header.address_family, header.kind, RouteLwEnCapType::None);
+    read(bytes, kinds, |one| {
+        RouteAttribute::parse_with_param(one, parameters)
+    })
+}
+
+fn decode_ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(ip) => Some((*ip).into()),
+        RouteAddress::Inet6(ip) => Some((*ip).into()),
+        _ => None,
+    }
+}
+
+/// Reads the router: `RTA_GATEWAY`, or `RTA_VIA` when it is of the other family.
+fn decode_gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(address) => decode_ip(address),
+        RouteAttribute::Via(RouteVia::Inet(ip)) => Some((*ip).into()),
+        RouteAttribute::Via(RouteVia::Inet6(ip)) => Some((*ip).into()),
+        _ => None,
+    }
 }
 
 /// Joins an address, absent where it is zero, and the length of its prefix; none where that is zero.
-fn prefix(ip: Option<IpAddr>, length: u8, v6: bool) -> io::Result<Option<IpNetwork>> {
+fn prefix(ip: Option<IpAddr>, length: u8, v6: bool) -> Result<Option<IpNetwork>, DecodeError> {
     if length == 0 {
         return Ok(None);
     }
@@ -89,134 +171,123 @@ fn prefix(ip: Option<IpAddr>, length: u8, v6: bool) -> io::Result<Option<IpNetwo
     };
     IpNetwork::new(ip.unwrap_or(unspecified), length)
         .map(Some)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        .map_err(|error| DecodeError::from(error.to_string()))
 }
 
-fn expires(info: &[u8]) -> Option<u32> {
-    let ticks = number(info.get(8..12)?)?;
+fn decode_expiry(ticks: u32) -> Option<u32> {
     (1..=i32::MAX as u32)
         .contains(&ticks)
         .then_some(ticks.div_ceil(USER_HZ))
 }
 
-/// Takes the attributes of the only hop of a route.
-fn single_hop(rest: &mut Vec<NetlinkAttribute>, onlink: bool, names: &DeviceNames) -> Option<Hop> {
-    let device = take_number(rest, libc::RTA_OIF).and_then(|index| names.name(index));
-    let gateway = take_gateway(rest);
-    let other: Vec<_> = [libc::RTA_ENCAP_TYPE, libc::RTA_ENCAP]
-        .into_iter()
-        .filter_map(|kind| take(rest, kind).map(|value| NetlinkAttribute { kind, value }))
-        .collect();
-    (device.is_some() || gateway.is_some()).then(|| Hop {
-        device: device.map(str::to_owned),
-        gateway,
-        weight: 1,
-        onlink,
-        other,
-    })
-}
-
-/// Takes the router: `RTA_GATEWAY`, or `RTA_VIA` when it is of the other family.
-fn take_gateway(rest: &mut Vec<NetlinkAttribute>) -> Option<IpAddr> {
-    take_ip(rest, libc::RTA_GATEWAY).or_else(|| ip(take(rest, libc::RTA_VIA)?.get(2..)?))
-}
-
-/// Reads a run of `struct rtnexthop`, each with its own attributes.
-fn decode_hops(mut bytes: &[u8], names: &DeviceNames) -> io::Result<Vec<Hop>> {
+fn decode_hops(
+    bytes: &[u8],
+    header: &RouteHeader,
+    names: &DeviceNames,
+) -> Result<Vec<Hop>, DecodeError> {
     let mut hops = Vec::new();
-    while let Some(&[l0, l1, flags, share, i0, i1, i2, i3]) = bytes.first_chunk::<8>() {
-        let length = usize::from(u16::from_ne_bytes([l0, l1]));
-        let mut rest = attributes(bytes.get(8..length).ok_or_else(short)?)?;
-        let index = u32::from_ne_bytes([i0, i1, i2, i3]);
+    for hop in split_hops(bytes)? {
+        let (known, other) = read_attributes(hop.attributes, &READ_OF_HOP, header)?;
         hops.push(Hop {
-            device: names.name(index).map(str::to_owned),
-            gateway: take_gateway(&mut rest),
-            weight: u16::from(share) + 1,
-            onlink: u32::from(flags) & RTNH_F_ONLINK != 0,
-            other: rest,
+            device: names.name(hop.index).map(str::to_owned),
+            gateway: known.iter().find_map(decode_gateway),
+            weight: u16::from(hop.share) + 1,
+            onlink: u32::from(hop.flags) & RTNH_F_ONLINK != 0,
+            other,
         });
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Ok(hops)
 }
 
 /// Writes a route.
 pub(crate) fn encode_route(route: &KernelRoute, names: &DeviceNames) -> io::Result<Vec<u8>> {
-    let short_table = u8::try_from(route.table).unwrap_or(0);
-    let len = |prefix: Option<IpNetwork>| prefix.map_or(0, |prefix| prefix.prefix());
     let plain = match route.hops.as_slice() {
         [hop] if hop.weight == 1 => Some(hop),
         _ => None,
     };
-    let mut header = vec![family(route.v6), len(route.destination), len(route.from)];
-    header.extend([
-        route.tos,
-        short_table,
-        route.protocol,
-        route.scope,
-        route.kind,
-    ]);
-    let onlink = plain.is_some_and(|hop| hop.onlink);
-    header.extend((if onlink { RTNH_F_ONLINK } else { 0 }).to_ne_bytes());
-    let body = MessageBuilder::new(&header)
-        .maybe(route.destination, |body, prefix| {
-            body.address(libc::RTA_DST, prefix.ip())
-        })
-        .maybe(route.from, |body, prefix| {
-            body.address(libc::RTA_SRC, prefix.ip())
-        })
-        .number(libc::RTA_TABLE, route.table)
-        .maybe(route.metric, |body, metric| {
-            body.number(libc::RTA_PRIORITY, metric)
-        })
-        .maybe(route.source, |body, ip| body.address(libc::RTA_PREFSRC, ip))
-        .maybe(route.nexthop, |body, id| body.number(RTA_NH_ID, id))
-        .maybe(route.expires, |body, seconds| {
-            body.number(libc::RTA_EXPIRES, seconds)
-        })
-        .others(&route.other);
+    let mut message = RouteMessage::default();
+    message.header = encode_header(route, plain);
+    let attributes = &mut message.attributes;
+    let address = |prefix: IpNetwork| RouteAddress::from(prefix.ip());
+    attributes.extend(
+        route
+            .destination
+            .map(address)
+            .map(RouteAttribute::Destination),
+    );
+    attributes.extend(route.from.map(address).map(RouteAttribute::Source));
+    attributes.push(RouteAttribute::Table(route.table));
+    attributes.extend(route.metric.map(RouteAttribute::Priority));
+    attributes.extend(route.source.map(|ip| RouteAttribute::PrefSource(ip.into())));
+    attributes.extend(route.nexthop.map(RouteAttribute::NhId));
+    attributes.extend(route.expires.map(RouteAttribute::Expires));
+    if let Some(hop) = plain {
+        let device = hop.device.as_deref().map(|name| names.index(name));
+        attributes.extend(device.transpose()?.map(RouteAttribute::Oif));
+        attributes.extend(encode_gateway(hop, route.v6));
+    }
+    let body = MessageBuilder::new(&bytes_with(&message, &route.other));
     let body = match plain {
-        Some(hop) => {
-            let device = hop.device.as_deref().map(|name| names.index(name));
-            let body = body.maybe(device.transpose()?, |body, index| {
-                body.number(libc::RTA_OIF, index)
-            });
-            hop_attributes(body, hop, route.v6)
-        }
+        Some(hop) => body.others(&encapsulation(hop)),
         None if route.hops.is_empty() => body,
         None => body.attribute(libc::RTA_MULTIPATH, &encode_hops(route, names)?),
     };
     Ok(body.into_bytes())
 }
 
-fn hop_attributes(body: MessageBuilder, hop: &Hop, v6: bool) -> MessageBuilder {
-    body.maybe(hop.gateway, |body, ip| {
+fn encode_header(route: &KernelRoute, plain: Option<&Hop>) -> RouteHeader {
+    let length = |prefix: Option<IpNetwork>| prefix.map_or(0, |prefix| prefix.prefix());
+    let mut flags = RouteFlags::empty();
+    flags.set(RouteFlags::Onlink, plain.is_some_and(|hop| hop.onlink));
+    RouteHeader {
+        address_family: family(route.v6).into(),
+        destination_prefix_length: length(route.destination),
+        source_prefix_length: length(route.from),
+        tos: route.tos,
+        // a larger number is in `RTA_TABLE` alone
+        table: u8::try_from(route.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC),
+        protocol: route.protocol.into(),
+        scope: route.scope.into(),
+        kind: route.kind.into(),
+        flags,
+    }
+}
+
+fn encode_gateway(hop: &Hop, v6: bool) -> Option<RouteAttribute> {
+    hop.gateway.map(|ip| {
         if ip.is_ipv6() == v6 {
-            return body.address(libc::RTA_GATEWAY, ip);
+            RouteAttribute::Gateway(ip.into())
+        } else {
+            RouteAttribute::Via(ip.into())
         }
-        let family = u16::from(family(ip.is_ipv6()));
-        body.attribute(
-            libc::RTA_VIA,
-            &[&family.to_ne_bytes()[..], &ip_bytes(ip)].concat(),
-        )
     })
-    .others(&hop.other)
+}
+
+/// The encapsulation of a hop, with the flag that the kernel leaves out of what it reports and asks for in what it gets
+/// (`rpl_build_state`, net/ipv6/rpl_iptunnel.c).
+fn encapsulation(hop: &Hop) -> Vec<NetlinkAttribute> {
+    let mut attributes = hop.other.clone();
+    for attribute in &mut attributes {
+        if attribute.is(libc::RTA_ENCAP) {
+            attribute.kind |= NLA_F_NESTED;
+        }
+    }
+    attributes
 }
 
 fn encode_hops(route: &KernelRoute, names: &DeviceNames) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut all = Vec::new();
     for hop in &route.hops {
-        let index = match &hop.device {
-            Some(name) => names.index(name)?,
-            None => 0,
+        let gateway = encode_gateway(hop, route.v6).map(|gateway| bytes(&gateway));
+        let body = MessageBuilder::new(&gateway.unwrap_or_default()).others(&encapsulation(hop));
+        let device = hop.device.as_deref().map(|name| names.index(name));
+        let hop = RawHop {
+            flags: if hop.onlink { RTNH_F_ONLINK as u8 } else { 0 },
+            share: u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX),
+            index: device.transpose()?.unwrap_or_default(),
+            attributes: &body.into_bytes(),
         };
-        let share = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
-        let rest = hop_attributes(MessageBuilder::default(), hop, route.v6).into_bytes();
-        let length = u16::try_from(rest.len() + 8).unwrap_or(u16::MAX);
-        bytes.extend(length.to_ne_bytes());
-        bytes.extend([if hop.onlink { RTNH_F_ONLINK as u8 } else { 0 }, share]);
-        bytes.extend(index.to_ne_bytes());
-        bytes.extend(rest);
+        all.extend(hop.bytes());
     }
-    Ok(bytes)
+    Ok(all)
 }
