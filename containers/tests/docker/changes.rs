@@ -194,7 +194,7 @@ fn replaced() {
     assert_eq!(
         site.fails("mkdocker r1"),
         "r1: [mn]: Error: it differs from its definition in Env.A, Env.DB_PASSWORD: mkdocker r1 --replace makes it \
-         anew, --dry-run shows both\n"
+         again, --dry-run shows both\n"
     );
     assert_eq!(id("r1"), before);
     assert_eq!(site.ok("mkdocker r1 --replace --settle 1"), "r1: success\n");

@@ -242,7 +242,7 @@ fn a_bundle_that_is_not_what_its_manifest_says_is_refused() {
     refused(
         &bundle,
         |all| drop(all.pop()),
-        &format!("the member {} is missing", name(7)),
+        &format!("the member {} is missing", name(8)),
     );
     refused(
         &bundle,

@@ -29,7 +29,7 @@ fn signed_site() -> (Site, PathBuf) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let ran = here.run("imgexport", &[IMAGE, "hosts.slipway"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let begin = format!("{IMAGE}: exported and signed: hosts.slipway, 7 files, ");
+    let begin = format!("{IMAGE}: exported and signed: hosts.slipway, 8 files, ");
     assert!(ran.out.starts_with(&begin), "{ran:?}");
     let bundle = here.path("hosts.slipway");
     (here, bundle)
