@@ -44,8 +44,9 @@ pub(super) fn examine(disk: &mut (impl Read + Seek)) -> io::Result<DiskContent> 
     let mut places = vec![(0, EDGE.min(size)), (tail, size - tail)];
     let step = size / (SAMPLES + 1);
     let samples = (1..=SAMPLES).map(|at| (at * step) & !(SAMPLE - 1));
-    for at in samples.chain(COPIES) {
-        places.push((at, SAMPLE.min(size.saturating_sub(at))));
+    // A device refuses to seek past its end (`blkdev_llseek`, block/fops.c); a file does not.
+    for at in samples.chain(COPIES).filter(|at| *at < size) {
+        places.push((at, SAMPLE.min(size - at)));
     }
     let mut buffer = Vec::new();
     for (index, (at, length)) in places.into_iter().enumerate() {
@@ -152,6 +153,26 @@ mod tests {
 
     const SIZE: usize = 12 << 20;
 
+    /// A disk whose end is the end of all places, as a device's is.
+    struct Device(Cursor<Vec<u8>>);
+
+    impl Read for Device {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Seek for Device {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            match to {
+                SeekFrom::Start(at) if at > self.0.get_ref().len() as u64 => {
+                    Err(io::ErrorKind::InvalidInput.into())
+                }
+                to => self.0.seek(to),
+            }
+        }
+    }
+
     fn of(at: usize, bytes: &[u8]) -> DiskContent {
         let mut disk = vec![0; SIZE];
         disk[at..at + bytes.len()].copy_from_slice(bytes);
@@ -199,7 +220,7 @@ mod tests {
     #[test]
     fn a_disk_of_zeros_holds_nothing_and_one_that_ends_early_is_an_error() {
         for size in [0, 1, 512, 5 << 20, SIZE] {
-            let found = examine(&mut Cursor::new(vec![0; size])).unwrap();
+            let found = examine(&mut Device(Cursor::new(vec![0; size]))).unwrap();
             assert_eq!(found, DiskContent::Nothing, "{size}");
         }
         struct Failing;
