@@ -5,6 +5,7 @@ mod lab;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -42,7 +43,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         trial(
             "enrol::a_node_follows_the_site_to_another_authority",
-            needs,
+            &[&needs[..], &[Need::Tools(&["gpg"])]].concat(),
             follows,
         ),
         trial(
@@ -238,7 +239,6 @@ fn enrols() -> Result<()> {
     Ok(())
 }
 
-/// The digest in the token says whom to speak to: another daemon with the site's address is told nothing.
 /// The site's authority is changed; the node comes by itself at each stage.
 fn follows() -> Result<()> {
     let mut lab = Lab::new()?;
@@ -249,6 +249,18 @@ fn follows() -> Result<()> {
     let identity = lab.node("etc/slipway/identity");
     let trust = lab.sandbox.config().join("trust");
     let first = fs::read_to_string(trust.join("root.crt"))?;
+    // as the installer leaves it: the key of its tree in apt's source
+    let source = lab.node("etc/apt/sources.list.d/tree.sources");
+    let with_keys = |keys: &str| {
+        let keys: Vec<_> = keys
+            .lines()
+            .map(|line| if line.is_empty() { "." } else { line })
+            .collect();
+        format!("Types: deb\nSigned-By:\n {}\n", keys.join("\n "))
+    };
+    fs::create_dir_all(source.parent().context("a path has a directory")?)?;
+    let old_key = fs::read_to_string(trust.join("trees.asc"))?;
+    fs::write(&source, with_keys(&old_key))?;
     for (stage, certificates) in [("distributing", 2), ("switched", 3)] {
         let rolled = lab.sandbox.run("slipway-trust", &["roll"])?;
         let expected = format!("{stage}: 0 of 1 hosts have ");
@@ -267,7 +279,11 @@ fn follows() -> Result<()> {
         );
         let again = lab.enrol(&[])?;
         same(&(again.code, again.stdout.as_str()), &(Some(0), ""))?;
-        for (own, sites) in [("root.pem", "root.crt"), ("clients.pem", "clients.crt")] {
+        for (own, sites) in [
+            ("root.pem", "root.crt"),
+            ("clients.pem", "clients.crt"),
+            ("trees.asc", "trees.asc"),
+        ] {
             same(
                 &fs::read_to_string(identity.join(own))?,
                 &fs::read_to_string(trust.join(sites))?,
@@ -275,6 +291,7 @@ fn follows() -> Result<()> {
         }
         let chain = fs::read_to_string(identity.join("cert.pem"))?;
         same(&chain.matches("BEGIN CERTIFICATE").count(), &certificates)?;
+        same(&fingerprints(&lab, &source)?.len(), &2)?;
     }
     lab.succeed("slipway-trust", &["roll"])?;
     lab.restart()?;
@@ -282,6 +299,13 @@ fn follows() -> Result<()> {
     let root = fs::read_to_string(identity.join("root.pem"))?;
     same(&root, &fs::read_to_string(trust.join("root.crt"))?)?;
     ensure!(!root.contains(&first), "the old root is still there");
+    let own = fingerprints(&lab, &source)?;
+    same(&own, &fingerprints(&lab, &trust.join("trees.asc"))?)?;
+    fs::write(&source, with_keys(&old_key))?;
+    ensure!(
+        own.len() == 1 && own != fingerprints(&lab, &source)?,
+        "the old key of trees is still there"
+    );
 
     // One that nobody whom it trusts vouches for is another site's: a node that was left behind says so, and keeps what it has.
     lab.succeed("slipway-trust", &["roll", "--leave", "host01"])?;
@@ -297,6 +321,25 @@ fn follows() -> Result<()> {
     same(&fs::read_to_string(identity.join("root.pem"))?, &root)
 }
 
+/// Has gpg say which keys a file holds, as apt takes them out of a source.
+fn fingerprints(lab: &Lab, file: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(file)?;
+    let lines = text.lines().map(str::trim);
+    let lines = lines.map(|line| if line == "." { "" } else { line });
+    let keys = lab.sandbox.path("keys");
+    fs::write(&keys, lines.collect::<Vec<_>>().join("\n") + "\n")?;
+    let mut command = Command::new("gpg");
+    command.arg("--homedir").arg(lab.sandbox.path(""));
+    command.args(["--no-options", "--with-colons", "--show-keys"]);
+    let shown = outcome(command.arg(&keys))?;
+    let lines = shown
+        .stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("fpr:"));
+    Ok(lines.map(str::to_owned).collect())
+}
+
+/// The digest in the token says whom to speak to: another daemon with the site's address is told nothing.
 fn other_site() -> Result<()> {
     let mut lab = Lab::new()?;
     lab.succeed("nodeset", &["host01", IMAGE])?;
