@@ -70,7 +70,7 @@ fn first_result(machine: &Machine) -> Result<Value> {
     let status: Value =
         serde_json::from_str(&machine.succeed("cat /var/lib/slipway/status.json")?)?;
     let first = status["scripts"][0].clone();
-    same(&first["state"].as_str(), &Some("done"))?;
+    ensure!(first["state"] == "done", "{status:#}");
     Ok(first)
 }
 

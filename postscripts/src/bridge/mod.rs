@@ -74,7 +74,7 @@ pub fn run(request: &Request, progress: &mut dyn FnMut(&str)) -> Result<Report> 
     }
     let lock = lock(&request.root, request.timeout, progress)?;
     recover(&kernel, request, progress)?;
-    let planned = PlannedChange::plan(&kernel, request, progress)?;
+    let mut planned = PlannedChange::plan(&kernel, request, progress)?;
     if planned.is_empty() {
         return Ok(planned.report(Outcome::Unchanged));
     }

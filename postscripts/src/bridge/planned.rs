@@ -69,11 +69,18 @@ impl PlannedChange {
         })
     }
 
-    /// Checks that the files can be changed as planned, before anything is.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks that the files can be changed as planned, before anything is; notes where no tool reads them.
+    pub(super) fn check(&mut self) -> Result<()> {
         for config in &self.configs {
-            if let UplinkConfig::Persistent(files) = config {
-                files.check().context("nothing was changed")?;
+            let UplinkConfig::Persistent(files) = config else {
+                continue;
+            };
+            let checked = files.check().context("nothing was changed")?;
+            if checked.is_none() && !files.changes().is_empty() {
+                let backend = files.backend();
+                self.plan.notes.push(format!(
+                    "{backend} has no tool here that reads its files back"
+                ));
             }
         }
         Ok(())

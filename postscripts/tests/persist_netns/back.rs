@@ -88,7 +88,7 @@ fn reads(backend: &str, tool: &str) {
         let root = lay_out(backend, Path::new(&case));
         let plan = persist::plan(root.path(), "eth0", "mydocker0", None, &state(None)).unwrap();
         let read = plan
-            .apply()
+            .check()
             .unwrap_or_else(|err| panic!("{case:?}: {err:#}"));
         assert_eq!(read, Some(tool), "{case:?}");
     }
@@ -102,7 +102,7 @@ fn refuses(backend: &str, case: &str, file: &str, (from, to): (&str, &str), mess
     let text = text.replace(from, to);
     fs::write(&path, &text).unwrap();
     let plan = persist::plan(root.path(), "eth0", "mydocker0", None, &state(None)).unwrap();
-    let error = format!("{:#}", plan.apply().unwrap_err());
+    let error = format!("{:#}", plan.check().unwrap_err());
     assert!(error.starts_with(message), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }

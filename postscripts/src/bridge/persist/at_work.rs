@@ -27,7 +27,7 @@ const AT_WORK: [&str; 3] = [
 /// From `NM_DEVICE_STATE_PREPARE` to `NM_DEVICE_STATE_SECONDARIES`.
 const ACTIVATING: std::ops::RangeInclusive<u32> = 40..=90;
 /// `nmcli` asks a daemon that answers at once, or hangs.
-const NMCLI_TIMEOUT: Duration = Duration::from_secs(20);
+const NMCLI_TIMEOUT: Duration = Duration::from_secs(60);
 const BUS: &str = "/run/dbus/system_bus_socket";
 
 /// Waits while a daemon is at work on a NIC. Where no DHCP server answers it never ends, so that the wait does, and

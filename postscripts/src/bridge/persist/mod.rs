@@ -306,30 +306,28 @@ impl Persistence {
     }
 
     /// Finds out what would keep [`apply`](Self::apply) from its work, while nothing is changed: a tool that does not
-    /// read the new files, a place that holds no regular file.
-    pub fn check(&self) -> Result<()> {
+    /// read the new files, a place that holds no regular file. Returns what read the files back.
+    pub fn check(&self) -> Result<Option<&'static str>> {
         let changes = self.all_changes();
         if changes.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let check = || {
             self.journal().check(&changes)?;
             self.read_back()
         };
-        check().map(drop).with_context(|| self.persisting())
+        check().with_context(|| self.persisting())
     }
 
-    /// Has the new files read back and puts them in place, all or none; they can be undone until
-    /// [`commit`](Self::commit). Returns what read them back.
-    pub fn apply(&self) -> Result<Option<&'static str>> {
+    /// Puts the new files in place, all or none; they can be undone until [`commit`](Self::commit). They are not
+    /// read back again: that takes seconds of a busy host's time, and the change is being watched.
+    pub fn apply(&self) -> Result<()> {
         let changes = self.all_changes();
         if changes.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        let checked = self.read_back().with_context(|| self.persisting())?;
         let applied = self.journal().apply(&changes);
-        applied.with_context(|| self.persisting())?;
-        Ok(checked)
+        applied.with_context(|| self.persisting())
     }
 
     fn all_changes(&self) -> Vec<FileChange> {

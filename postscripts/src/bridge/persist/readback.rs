@@ -21,8 +21,9 @@ use super::{ifupdown, wicked};
 use crate::files::{FileChange, under_root};
 use crate::program;
 
-/// A tool that takes longer has hung.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// A tool that takes longer has hung. Nothing is changed yet, and a busy host may take long.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
 /// Has the tool read the files; `scratch` is an empty directory for it. Says what read them.
 pub(super) fn check(
     backend: &Backend,

@@ -150,21 +150,19 @@ impl BridgeTransaction<'_> {
     fn configure(&self, fault: &Fault) -> Result<Vec<String>> {
         let mut notes = Vec::new();
         for config in &self.planned.configs {
-            let UplinkConfig::Persistent(files) = config else {
+            let UplinkConfig::Persistent(checked) = config else {
                 config.running().with_fault(fault).hand_over()?;
                 continue;
             };
-            // the uplink before this one may have changed the same file
-            let files = files
+            let files = checked
                 .replan(&self.planned.state)
                 .context("planning the files again")?;
             let files = files.with_fault(fault);
-            if files.apply()?.is_none() && !files.changes().is_empty() {
-                let backend = files.backend();
-                notes.push(format!(
-                    "{backend} has no tool here that reads its files back"
-                ));
+            // the uplink before this one may have changed the same file
+            if files.changes() != checked.changes() {
+                files.check()?;
             }
+            files.apply()?;
             files.running().hand_over()?;
             let live = self.kernel.load(&[]).context("reading the network")?;
             let differences = files.differences(&live).into_iter();
