@@ -1,12 +1,13 @@
 //! Opens metadata in the compressions that repositories use, and never lets it grow without bound.
 //!
 //! A stream comes in with its compression; a stream of at most [`MAX_BYTES`] bytes goes out. Debian and Ubuntu
-//! compress with gzip and xz, repositories that others make for apt with lz4 too, rpm-md with gzip, xz (EL 7) and zstd
-//! (EL 10, Fedora).
+//! compress with gzip and xz (bzip2 until 2016), repositories that others make for apt with bzip2 and lz4 too, rpm-md
+//! with gzip, bzip2 and xz (EL 7) and zstd (EL 10, Fedora).
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
@@ -47,8 +48,15 @@ impl Compression {
         Self::Lz4,
     ];
 
-    /// Those that are read here, the cheapest to read from a slow medium first.
-    pub const SUPPORTED: [Self; 5] = [Self::Gzip, Self::Zstd, Self::Xz, Self::Lz4, Self::None];
+    /// Every one, the cheapest to read from a slow medium first.
+    pub const FOR_SLOW_MEDIA: [Self; 6] = [
+        Self::Gzip,
+        Self::Zstd,
+        Self::Xz,
+        Self::Bzip2,
+        Self::Lz4,
+        Self::None,
+    ];
 
     /// Returns what a file's name ends in: `.gz`.
     pub fn suffix(self) -> &'static str {
@@ -68,11 +76,6 @@ impl Compression {
         let mut named = compressed.filter(|one| name.ends_with(one.suffix()));
         named.next().unwrap_or(Self::None)
     }
-
-    /// Whether it is read here.
-    pub fn is_supported(self) -> bool {
-        Self::SUPPORTED.contains(&self)
-    }
 }
 
 /// A stream of decompressed bytes; more than its bound is an error, where `Take` would silently end.
@@ -86,7 +89,7 @@ impl<'a> Decompressor<'a> {
     /// Opens a stream.
     ///
     /// # Errors
-    /// A stream that does not begin as its compression does, or one that is not supported.
+    /// A stream that does not begin as its compression does.
     pub fn new(compression: Compression, packed: impl Read + 'a) -> io::Result<Self> {
         let packed = BufReader::with_capacity(BUFFER, packed);
         let buffered =
@@ -104,9 +107,7 @@ impl<'a> Decompressor<'a> {
                 buffered(Box::new(decoder.map_err(io::Error::other)?))
             }
             Compression::Lz4 => buffered(Box::new(Lz4Frames::new(packed))),
-            Compression::Bzip2 => {
-                return Err(io::Error::other("its compression is not supported"));
-            }
+            Compression::Bzip2 => buffered(Box::new(MultiBzDecoder::new(packed))),
         };
         Ok(Self {
             inner,
@@ -197,6 +198,7 @@ mod tests {
             ("gzip", "a.gz"),
             ("xz", "a.xz"),
             ("zstd", "a.xml.zst"),
+            ("bzip2", "Packages.bz2"),
             ("lz4", "Packages.lz4"),
         ] {
             let compression = Compression::of(name);
@@ -218,8 +220,6 @@ mod tests {
         ] {
             assert_eq!(Compression::of(name), expected, "{name}");
         }
-        let error = inflated(Compression::Bzip2, b"BZh").unwrap_err();
-        assert_eq!(error.to_string(), "its compression is not supported");
     }
 
     #[test]

@@ -19,7 +19,7 @@ impl<'a> Input<'a> {
     /// Opens a stream that is compressed as its name says.
     ///
     /// # Errors
-    /// A stream that does not begin as its compression does, or one that is not supported.
+    /// A stream that does not begin as its compression does.
     pub fn open(name: &str, packed: impl Read + 'a) -> Result<Self, ReadError> {
         Self::with_compression(name, Compression::of(name), packed)
     }

@@ -64,7 +64,7 @@ fn has_packages(collector: &Collector<'_>, archive: &[u8]) -> bool {
 
 /// Returns the path of a package index without the ending of its compression.
 fn stem(path: &[u8]) -> Option<&[u8]> {
-    let mut suffixes = Compression::SUPPORTED.iter().map(|one| one.suffix());
+    let mut suffixes = Compression::FOR_SLOW_MEDIA.iter().map(|one| one.suffix());
     let suffix = suffixes.find(|suffix| path.ends_with(suffix.as_bytes()))?;
     let stem = &path[..path.len() - suffix.len()];
     let name = split(stem).1;
@@ -76,7 +76,7 @@ fn cheapest(collector: &Collector<'_>, index: &MediumEntry) -> Result<bool> {
     let Some(stem) = stem(index.path.as_bytes()) else {
         return Ok(false);
     };
-    for compression in Compression::SUPPORTED {
+    for compression in Compression::FOR_SLOW_MEDIA {
         let path = [stem, compression.suffix().as_bytes()].concat();
         if let Some(entry) = locate(collector.medium, b"", &path)? {
             return Ok(entry.path == index.path);

@@ -70,8 +70,8 @@ pub(super) fn content(collector: &mut Collector<'_>) -> Result<()> {
         let path = String::from_utf8_lossy(&file.path);
         let ending = path.trim_start_matches('/').strip_prefix(index);
         ending.is_some_and(|ending| {
-            let mut supported = Compression::SUPPORTED.iter();
-            supported.any(|one| one.suffix() == ending)
+            let mut forms = Compression::ALL.iter();
+            forms.any(|one| one.suffix() == ending)
         })
     };
     let index_listed = content.files.iter().any(is_index);
@@ -80,7 +80,7 @@ pub(super) fn content(collector: &mut Collector<'_>) -> Result<()> {
             .add(source, b"", listed, Listing::Set)
             .with_context(reading)?;
     }
-    for compression in Compression::SUPPORTED {
+    for compression in Compression::FOR_SLOW_MEDIA {
         let path = format!("{index}{}", compression.suffix());
         let Some(index) = locate(collector.medium, b"", path.as_bytes())? else {
             continue;

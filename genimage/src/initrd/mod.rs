@@ -10,7 +10,7 @@ mod selection;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use definitions::{ModuleIndex, RootFsType};
 use lzma_rust2::{CheckType, XzOptions, XzWriter};
 use repodata::{Compression, Decompressor};
@@ -111,10 +111,6 @@ fn load_module(path: &str, read: &ReadFile<'_>) -> Result<Vec<u8>> {
     })?;
     let unpacking = || format!("unpacking {path}");
     let compression = Compression::of(path);
-    ensure!(
-        compression.is_supported(),
-        "{path} is packed in a way that is not read here"
-    );
     let mut bytes = Vec::new();
     Decompressor::new(compression, packed.as_slice())
         .with_context(unpacking)?

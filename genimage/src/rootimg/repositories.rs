@@ -1,5 +1,6 @@
 //! What the repositories of an image say: when they were released, whether they have changed, and where nodes find them.
 
+use repodata::Compression;
 use std::fs;
 use std::path::Path;
 
@@ -42,15 +43,11 @@ pub(super) fn index_digest(repository: &Repository) -> String {
         Some(suite) => directory.join("dists").join(suite),
         None => directory.join("repodata"),
     };
-    let names = [
-        "InRelease",
-        "Release",
-        "repomd.xml",
-        "Packages",
-        "Packages.gz",
-    ];
+    let names = ["InRelease", "Release", "repomd.xml"].map(str::to_owned);
+    let indices = Compression::ALL.map(|one| format!("Packages{}", one.suffix()));
     let found = names
         .iter()
+        .chain(&indices)
         .find_map(|name| fs::read(suite.join(name)).ok());
     found.map_or_else(String::new, |bytes| sha256(&bytes))
 }

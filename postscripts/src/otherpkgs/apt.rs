@@ -81,12 +81,15 @@ impl PackageManager for Apt {
     }
 
     fn index_files(&self, suite: Option<&str>) -> Vec<String> {
-        const FLAT: [&str; 5] = [
+        const FLAT: [&str; 8] = [
             "Packages",
             "InRelease",
             "Release",
             "Packages.gz",
             "Packages.xz",
+            "Packages.zst",
+            "Packages.bz2",
+            "Packages.lz4",
         ];
         match suite {
             None => FLAT.map(str::to_owned).into(),

@@ -78,11 +78,11 @@ pub(super) fn find(plain: &Path, packings: Packings, counts: impl Fn(&Path) -> b
     });
     let mut first = IndexFile::Missing;
     for (compression, path) in all.filter(|(_, path)| path.is_file() && counts(path)) {
-        match (packings.has(compression), compression.is_supported()) {
-            (true, true) => return IndexFile::Readable(path),
-            (true, false) => first = IndexFile::NotHere(path),
-            (false, _) if first == IndexFile::Missing => first = IndexFile::NotByNode(path),
-            (false, _) => {}
+        if packings.has(compression) {
+            return IndexFile::Readable(path);
+        }
+        if first == IndexFile::Missing {
+            first = IndexFile::NotByNode(path);
         }
     }
     first
@@ -93,8 +93,8 @@ pub(super) fn of_name(path: PathBuf, packings: Packings) -> IndexFile {
     match compression_of(&path) {
         _ if !path.is_file() => IndexFile::Missing,
         Some(compression) if !packings.has(compression) => IndexFile::NotByNode(path),
-        Some(compression) if compression.is_supported() => IndexFile::Readable(path),
-        _ => IndexFile::NotHere(path),
+        Some(_) => IndexFile::Readable(path),
+        None => IndexFile::NotHere(path),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(find(&plain, all, every), IndexFile::Readable(at(".zst")));
         assert_eq!(find(&plain, old, every), IndexFile::NotByNode(at(".zst")));
         std::fs::write(at(".bz2"), "").unwrap();
-        assert_eq!(find(&plain, old, every), IndexFile::NotHere(at(".bz2")));
+        assert_eq!(find(&plain, old, every), IndexFile::Readable(at(".bz2")));
         for ending in [".xz", ".gz", ""] {
             std::fs::write(at(ending), "").unwrap();
             assert_eq!(find(&plain, old, every), IndexFile::Readable(at(ending)));
@@ -134,7 +134,7 @@ mod tests {
                 IndexFile::Readable as fn(PathBuf) -> IndexFile,
             ),
             ("1-comps.xml", IndexFile::Readable),
-            ("1-primary.xml.bz2", IndexFile::NotHere),
+            ("1-primary.xml.bz2", IndexFile::Readable),
             ("1-comps.xml.zck", IndexFile::NotHere),
         ] {
             let path = directory.path().join(name);
