@@ -18,6 +18,9 @@ const NODES: &str = "[node.n1]\nip = \"10.1.0.11\"\nmac = \"5254.0000.0001\"\n[n
 
 /// What every case runs first: a wire between this machine (eth1) and a node, dnsmasq, and `ask MAC [OPTION…]`.
 const BEGIN: &str = r#"
+# Names of namespaces are this lab's alone.
+mkdir -p /run/netns
+mount -t tmpfs none /run/netns
 ip link set lo up
 ip link add eth1 type veth peer name node
 ip address add 10.1.0.1/16 dev eth1
@@ -289,7 +292,7 @@ chmod 755 "$LAB/lease6"
 ip link set node down
 ip link set node address 52:54:00:00:00:01
 # The node is a machine of its own, which hears no packet of its own address.
-ip netns add peer 2>/dev/null || true
+ip netns add peer
 ip link set node netns peer
 ip netns exec peer sysctl -qw net.ipv6.conf.node.accept_dad=0
 ip -n peer link set lo up
