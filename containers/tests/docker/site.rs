@@ -82,11 +82,16 @@ impl Site {
         command
     }
 
-    /// Runs a line of words; `'` keeps blanks.
+    /// Runs a line of words; `'` keeps blanks. A busy kernel may not freeze a container in the time that runc gives it:
+    /// that is tried again.
     pub(crate) fn run(&self, line: &str) -> Outcome {
         let words: definitions::ProcessArguments = line.parse().unwrap();
         let (name, arguments) = words.words().split_first().unwrap();
-        outcome(self.command(name).args(arguments).output().unwrap())
+        let run = || outcome(self.command(name).args(arguments).output().unwrap());
+        let is_too_busy = |ran: &Outcome| ran.err.contains("unable to freeze");
+        let again = std::iter::repeat_with(run).take(5);
+        let mut ran = again.skip_while(is_too_busy);
+        ran.next().unwrap_or_else(run)
     }
 
     /// Runs a line that must succeed and say nothing on standard error.
