@@ -313,6 +313,7 @@ fn back() {
 /// Runs `slipway-trust`, and kills it where it would replace a file for the so-manieth time; says whether it was.
 fn is_killed(lab: &Lab, arguments: &[&str], at: usize) -> bool {
     let calls = "rename,renameat,renameat2";
+    let program = program(lab);
     let mut command = Command::new("strace");
     command
         .args([
@@ -324,9 +325,13 @@ fn is_killed(lab: &Lab, arguments: &[&str], at: usize) -> bool {
             "-e",
         ])
         .arg(format!("inject={calls}:signal=KILL:when={at}"))
-        .arg(program(lab).get_program())
+        .arg(program.get_program())
         .args(arguments)
-        .env("SLIPWAY_CONFIG", lab.path("config"));
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
     ended(&mut command, lab.root())
         .code
         .is_none_or(|code| code == 137)
@@ -350,6 +355,9 @@ fn assert_signs(lab: &Lab, at: usize) {
 
 fn killed() {
     let lab = lab_of(1);
+    // Each run makes a key for trees, whose kind does not matter here.
+    let quick_keys = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/quick-keys");
+    std::os::unix::fs::symlink(quick_keys, lab.path("bin")).unwrap();
     let (daemon, _) = enrolled(&lab, 1);
     drop(daemon);
     // All stages in one run, which leaves the host and the client behind; then the way back.

@@ -12,12 +12,16 @@ pub(crate) fn trust(lab: &Lab, arguments: &[&str]) -> Ended {
     ended(command.args(arguments), lab.root())
 }
 
-/// Returns `slipway-trust`, to be run on the site.
+/// Returns `slipway-trust`, to be run on the site, with the programs in the site's `bin` before others.
 pub(crate) fn program(lab: &Lab) -> Command {
+    let mut path = lab.path("bin").into_os_string();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
     let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-trust"));
     command
         .current_dir(lab.root())
-        .env("SLIPWAY_CONFIG", lab.path("config"));
+        .env("SLIPWAY_CONFIG", lab.path("config"))
+        .env("PATH", path);
     command
 }
 
