@@ -95,6 +95,12 @@ impl RulePattern {
         }
         let found = self.compiled().ok()?.captures(text)?;
         let group = |name| found.name(name).map(|group| group.as_str().to_owned());
+        let version_start = ["version", "major"]
+            .iter()
+            .find_map(|name| found.name(name));
+        if version_start.is_some_and(|group| is_in_arch_word(text, group.start())) {
+            return None;
+        }
         Some(PatternMatch {
             version: captured_version(&found).or_else(|| self.version.clone()),
             codename: group("codename").map(|name| name.to_lowercase()),
@@ -126,6 +132,15 @@ impl RulePattern {
             .as_ref()
             .map_err(String::as_str)
     }
+}
+
+/// Whether a place is inside a word for an architecture: the `64` of `x86_64` is no version.
+fn is_in_arch_word(text: &str, at: usize) -> bool {
+    let text = text.to_ascii_lowercase();
+    arch_words().into_iter().any(|word| {
+        let mut places = text.match_indices(word);
+        places.any(|(start, _)| start < at && at < start + word.len())
+    })
 }
 
 /// Media abbreviate what is not finished: `Fedora-S-23_B`.

@@ -120,6 +120,10 @@ fn a_label_that_names_no_release_is_refused_and_never_guessed() {
             ("ARCH_202301", "unknown"),
             ("SLAX", "unknown"),
             ("Haiku^r1beta4", "unknown"),
+            // the digits of an architecture are no version
+            ("Fedora-Everything-x86_64", "unknown"),
+            ("Fedora x86-64 DVD", "unknown"),
+            ("Anolis-x86_64", "unknown"),
         ],
         volume,
     );
