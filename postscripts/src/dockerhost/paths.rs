@@ -95,7 +95,8 @@ impl HostPaths {
         self.state().join("lock")
     }
 
-    fn state(&self) -> PathBuf {
+    /// Returns the directory of the lock and of the journal.
+    pub(super) fn state(&self) -> PathBuf {
         self.at("/var/lib/slipway/setupdockerhost")
     }
 }

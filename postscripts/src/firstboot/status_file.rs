@@ -1,6 +1,7 @@
 //! The status on the disk: written whole after every event, and readable in whatever state it is.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use super::paths::NodePaths;
 use super::record::Status;
 use super::report::step;
 use crate::files;
+use crate::owner::check_state;
 
 /// Loads the status; one that cannot be read is renamed and reported, and everything is as if nothing had run.
 pub(super) fn load(paths: &NodePaths) -> Result<Status> {
@@ -48,6 +50,7 @@ pub(super) fn save(paths: &NodePaths, status: &mut Status) -> Result<()> {
 pub(super) fn lock(paths: &NodePaths) -> Result<Lock> {
     let path = paths.lock();
     let parent = path.parent().context("a lock is in a directory")?;
+    check_state(Path::new("/"), parent)?;
     files::ensure_dir(parent, 0o755)?;
     Lock::acquire(&path, Duration::ZERO, &mut |_| {}).context("another firstboot is at work")
 }

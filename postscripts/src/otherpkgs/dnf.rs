@@ -93,7 +93,12 @@ impl PackageManager for Dnf {
         let command = command.and(view_options(view)).and(enabled);
         let command = match self {
             Self::Yum => command.and(["makecache", "fast"]),
-            Self::Dnf => command.and(["--refresh", "makecache"]),
+            // skipped, it would be one without packages, and no reason to try again
+            Self::Dnf => command.and([
+                "--setopt=skip_if_unavailable=False",
+                "--refresh",
+                "makecache",
+            ]),
         };
         RefreshCommands {
             ours: view.ours.map(|_| command),
@@ -112,8 +117,8 @@ impl PackageManager for Dnf {
         self.installing()
             .and(["--assumeno"])
             .and(view_options(view))
-            .and(erasing)
             .and(["install"])
+            .and(erasing)
             .and(names(transaction))
     }
 
@@ -130,8 +135,9 @@ impl PackageManager for Dnf {
     fn remove(&self, removed: &[String]) -> PackageCommand {
         // yum never removes what is no longer needed.
         let keeping = (*self == Self::Dnf).then_some("--noautoremove");
-        let command = self.command().and(["-y"]).and(keeping);
-        command.and(["remove"]).and(removed)
+        let command = self.command().and(["-y"]);
+        // dnf5 takes options of a command after it alone
+        command.and(["remove"]).and(keeping).and(removed)
     }
 
     fn simulate_removal(&self, names: &[String]) -> PackageCommand {
@@ -205,14 +211,29 @@ fn parse_simulation(output: &CommandOutput) -> Simulation {
     Simulation::Problem(errors(&output.text))
 }
 
+/// What the errors of yum, dnf and dnf5 begin with.
+const ERRORS: [&str; 5] = [
+    "Error",
+    ">>> ",
+    "Failed to resolve",
+    "Failed to download",
+    "Transaction failed",
+];
+/// What dnf5 advises after them, by options that are not ours to give.
+const ADVICE: &str = "You can try to add to command line:";
+
 /// Returns the errors among what dnf or yum printed.
 fn errors(text: &str) -> String {
-    let why = text.lines().skip_while(|line| !line.starts_with("Error"));
-    let why: Vec<_> = why
+    let begins = |line: &str| ERRORS.iter().any(|begin| line.starts_with(begin));
+    let why = text.lines().skip_while(|line| !begins(line));
+    let mut why: Vec<_> = why
         .map(str::trim)
+        .take_while(|line| *line != ADVICE)
         .filter(|line| !line.is_empty())
-        .take(8)
         .collect();
+    // one for each try
+    why.dedup();
+    why.truncate(8);
     if why.is_empty() {
         last_line(text)
     } else {
@@ -248,9 +269,73 @@ mod tests {
                         .to_owned(),
                 ),
             ),
+            // dnf5
+            (0, "Package \"a-1-1.noarch\" is already installed.\n\nNothing to do.\n", Simulation::Nothing),
+            (1, "Transaction Summary:\n Installing: 1 package\n\nOperation aborted by the user.\n", Simulation::Changes),
+            (
+                1,
+                "Failed to resolve the transaction:\nNo match for argument: helo\nYou can try to add to command \
+                 line:\n  --skip-unavailable to skip unavailable packages\n",
+                Simulation::Problem("No match for argument: helo".to_owned()),
+            ),
+            (
+                1,
+                "Repositories loaded.\nFailed to resolve the transaction:\nProblem: conflicting requests\n  - nothing \
+                 provides b needed by a-1-1.noarch\nYou can try to add to command line:\n  --skip-broken to skip\n",
+                Simulation::Problem(
+                    "Failed to resolve the transaction: Problem: conflicting requests - nothing provides b needed by \
+                     a-1-1.noarch"
+                        .to_owned(),
+                ),
+            ),
         ] {
             let output = CommandOutput { code: Some(code), text: text.to_owned() };
             assert_eq!(parse_simulation(&output), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn dnf5_says_why_it_cannot() {
+        let refused = "Failed to connect to 10.0.0.1:80: Could not connect to server]";
+        let curl =
+            format!(">>> Curl error (7): Could not connect to server for http://h/x [{refused}");
+        let offline = format!(
+            "Updating and loading repositories:\n off  ???% | 0.0 B/s\n{curl}\n{curl}\n>>> Usable URL not found\n\
+             Failed to download metadata (baseurl: \"http://h/x\") for repository \"off\": Usable URL not found\n"
+        );
+        let why = errors(&offline);
+        assert!(
+            why.starts_with(&format!("{curl} >>> Usable URL not found Failed")),
+            "{why}"
+        );
+        let unsigned = "Running transaction\nTransaction failed: Signature verification failed.\nOpenPGP check for \
+                        package \"a-1-1.noarch\" from repo \"x\" has failed: no keys\n";
+        let why = errors(unsigned);
+        assert!(
+            why.starts_with("Transaction failed: Signature verification failed. OpenPGP"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn options_of_a_command_come_after_it() {
+        let view = RepoView {
+            directory: None,
+            ours: None,
+            architectures: &[],
+        };
+        let gone = ["old".to_owned()];
+        let commands = [
+            (
+                Dnf::Dnf.simulate(view, &PackageChanges::default(), &gone),
+                "install",
+                "--allowerasing",
+            ),
+            (Dnf::Dnf.remove(&gone), "remove", "--noautoremove"),
+        ];
+        for (command, verb, option) in commands {
+            let at = |word: &str| command.arguments.iter().position(|one| one == word);
+            assert!(at(verb) < at(option), "{command:?}");
         }
     }
 

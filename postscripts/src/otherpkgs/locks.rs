@@ -6,7 +6,7 @@
 //! package managers make them.
 //!
 //! References: apt's `pkgcachefile.cc` and `acquire.cc`, dpkg's `dbmodify.c`, rpm's `rpmlock.c`, dnf's `lock.py`,
-//! libdnf's `dnf-lock.cpp` (PackageKit, microdnf), libdnf5's `transaction.cpp`, libzypp's `ZyppLock.cc` and `zypp-rpm`.
+//! libdnf's `dnf-lock.cpp` (PackageKit, microdnf), libdnf5's `transaction.cpp` and `base.cpp`, libzypp's `ZyppLock.cc` and `zypp-rpm`.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -44,6 +44,7 @@ pub(super) const RPM: Locks = Locks {
         "/var/lib/rpm/.rpm.lock",
         "/usr/lib/sysimage/rpm/.rpm.lock",
         "/run/dnf/rpmtransaction.lock",
+        "/var/lib/dnf/system-repo.lock",
     ],
     pid_places: &[
         "/run/yum.pid",

@@ -34,7 +34,7 @@ use nix::unistd::geteuid;
 
 pub(crate) use directory::RootOnlyDirectory;
 pub(crate) use process::{HostProcess, View, is_trusted, running, running_untrusted};
-pub(crate) use program::{HostProgram, check};
+pub(crate) use program::{HostProgram, check, check_state};
 
 /// Others than the owner may write, and what they put there is not confined to them (`S_ISVTX`).
 fn is_writable_by_others(stat: &FileStat, acl: impl FnOnce() -> bool) -> bool {

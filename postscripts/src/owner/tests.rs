@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::unistd::{chown, mkfifo};
 use tempfile::TempDir;
 
 use super::*;
@@ -176,6 +176,54 @@ fn a_link_counts_for_what_it_leads_to() {
             place.display()
         )
     );
+}
+
+#[test]
+fn a_state_that_others_may_have_made_is_refused() {
+    let give = |path: PathBuf| {
+        // who is not root cannot, and is refused nothing
+        assert_eq!(
+            chown(&path, Some(65_534.into()), None).is_ok(),
+            own_user() == 0
+        );
+    };
+    let state = Path::new("/var/lib/slipway/bridgeprereq");
+    type Change = fn(&Host, &dyn Fn(PathBuf));
+    let table: [(Change, Option<&str>); 5] = [
+        (|_, _| {}, None),
+        (|host, _| host.write("var/lib/slipway/x", 0o600), None),
+        (
+            |host, _| {
+                host.write("var/lib/slipway/x", 0o600);
+                host.mode("var/lib/slipway", 0o777);
+            },
+            Some("/var/lib/slipway is not root's alone: others may write to it (mode 0777)"),
+        ),
+        (
+            |host, give| {
+                host.write("var/lib/slipway/bridgeprereq/lock", 0o600);
+                give(host.at("var/lib/slipway/bridgeprereq"));
+            },
+            Some("/var/lib/slipway/bridgeprereq is not root's alone: it belongs to user 65534"),
+        ),
+        (
+            |host, give| {
+                host.write("srv/evil/x", 0o600);
+                give(host.at("srv/evil"));
+                symlink("../../srv/evil", host.at("var/lib/slipway")).unwrap();
+            },
+            Some("/var/lib/slipway is not root's alone: it belongs to user 65534"),
+        ),
+    ];
+    for (change, refusal) in table {
+        let host = Host::new();
+        change(&host, &give);
+        let found = check_state(host.root(), state).map_err(|error| error.to_string());
+        match refusal.filter(|_| own_user() == 0) {
+            None => assert_eq!(found, Ok(())),
+            Some(refusal) => assert!(found.unwrap_err().starts_with(refusal), "{refusal}"),
+        }
+    }
 }
 
 #[test]

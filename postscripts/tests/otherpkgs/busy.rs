@@ -69,6 +69,7 @@ const APT: &[&str] = &[
 const DNF: &[&str] = &[
     "/usr/lib/sysimage/rpm/.rpm.lock",
     "/run/dnf/rpmtransaction.lock",
+    "/var/lib/dnf/system-repo.lock",
     "/run/dnf-rpmdb.lock",
     "/var/lib/dnf/rpmdb_lock.pid",
 ];

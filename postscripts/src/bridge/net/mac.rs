@@ -31,15 +31,23 @@ impl FromStr for Mac {
             let expected = "six bytes such as 52:54:00:12:34:56";
             definitions::Error::invalid("a hardware address", text, expected)
         };
+        // Cisco's form, which systemd reads too, is three pairs of bytes: 5254.0012.3456
+        let (separators, bytes_each) = if text.contains('.') {
+            (&['.'][..], 2)
+        } else {
+            (&[':', '-'][..], 1)
+        };
         let mut bytes = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for byte in &mut bytes {
+        let mut parts = text.split(separators);
+        for bytes in bytes.chunks_exact_mut(bytes_each) {
             let part = parts.next().ok_or_else(invalid)?;
-            let plain = part.len() <= 2 && part.bytes().all(|c| c.is_ascii_hexdigit());
-            *byte = match u8::from_str_radix(part, 16) {
-                Ok(value) if plain => value,
+            let plain = part.len() <= 2 * bytes_each && part.bytes().all(|c| c.is_ascii_hexdigit());
+            match u16::from_str_radix(part, 16) {
+                Ok(value) if plain => {
+                    bytes.copy_from_slice(&value.to_be_bytes()[2 - bytes_each..]);
+                }
                 _ => return Err(invalid()),
-            };
+            }
         }
         match parts.next() {
             None => Ok(Self(bytes)),
@@ -70,8 +78,14 @@ mod tests {
     fn a_hardware_address_parses_and_prints() {
         let mac: Mac = "52:54:0:12:34:AB".parse().unwrap();
         assert_eq!(mac.to_string(), "52:54:00:12:34:ab");
+        let dotted: Mac = "5254.12.34Ab".parse().unwrap();
+        assert_eq!(dotted.to_string(), "52:54:00:12:34:ab");
         for bad in [
             "",
+            "5254.0012",
+            "5254.0012.3456.78",
+            "52540.0012.3456",
+            "52:54.00:12.34:56",
             "52:54:00:12:34",
             "52:54:00:12:34:56:78",
             "52:54:00:12:34:+6",

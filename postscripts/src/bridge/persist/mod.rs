@@ -14,6 +14,7 @@
 mod at_work;
 mod backend;
 mod command;
+mod conditions;
 mod detect;
 mod handover;
 mod identity;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::net::Step;
 use crate::files;
+use crate::owner::check_state;
 
 /// Where journals and locks lie, below the root.
 const STATE_DIR: &str = "var/lib/slipway/bridgeprereq";
@@ -87,6 +88,7 @@ impl ChangeJournal {
 
 /// Takes the lock that one run at a time holds, with its watchdog; makes its directory if need be.
 pub(crate) fn lock(root: &Path, timeout: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
+    check_state(root, &Path::new("/").join(STATE_DIR))?;
     Lock::acquire_private(&root.join(STATE_DIR).join("lock"), timeout, waiting)
 }
 

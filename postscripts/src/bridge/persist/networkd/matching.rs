@@ -10,10 +10,10 @@ use anyhow::{Context, Result};
 
 use super::{DIRS, ETC};
 use crate::bridge::net::Mac;
-use crate::bridge::persist::ini::{Ini, IniSection};
+use crate::bridge::persist::conditions::{Conditions, Pattern, lists, lists_mac};
+use crate::bridge::persist::ini::Ini;
 use crate::bridge::persist::model::DesiredBridge;
 use crate::bridge::persist::sources::Sources;
-use crate::files::glob;
 
 /// What begins the names of our files: the usual one, and those that sort earlier and earlier.
 const PREFIXES: [&str; 5] = ["10-", "05-", "00-", "0-", "+"];
@@ -48,30 +48,18 @@ impl<'a> MatchedDevice<'a> {
     /// Whether a file's `[Match]` may hold for it.
     fn fits(&self, text: &str) -> bool {
         let ini = Ini::parse(text);
-        let mut conditions = ini.all("Match").flat_map(IniSection::pairs);
         // An empty file is a masked one.
-        !text.trim().is_empty() && conditions.all(|(key, value)| self.holds(key, value))
+        !text.trim().is_empty() && Conditions::of(&ini).all(|key, words| self.holds(key, words))
     }
 
-    fn holds(&self, key: &str, value: &str) -> bool {
-        let list = |name: &str| {
-            let (not, patterns) = match value.strip_prefix('!') {
-                Some(rest) => (true, rest),
-                None => (false, value),
-            };
-            let mut patterns = patterns.split_whitespace();
-            value.is_empty() || patterns.any(|pattern| glob::matches(pattern, name)) != not
-        };
-        let address = |word: &str| word.parse::<Mac>().is_ok_and(|mac| mac == self.mac);
+    fn holds(&self, key: &str, words: &[Pattern<'_>]) -> bool {
         match key {
-            "Name" => list(self.name),
-            "Kind" | "Driver" => list(self.kinds[0]),
-            "Type" => list(self.kinds[1]),
-            "MACAddress" => value.is_empty() || value.split_whitespace().any(address),
+            "Name" => lists(words, self.name),
+            "Kind" | "Driver" => lists(words, self.kinds[0]),
+            "Type" => lists(words, self.kinds[1]),
+            "MACAddress" => lists_mac(words, self.mac),
             // A bridge has none of them.
-            "PermanentMACAddress" | "Path" | "WLANInterfaceType" | "SSID" | "BSSID" => {
-                value.is_empty()
-            }
+            "PermanentMACAddress" | "Path" | "WLANInterfaceType" | "SSID" | "BSSID" => false,
             _ => true,
         }
     }
@@ -140,6 +128,11 @@ mod tests {
             ("[Match]\nName=!eth0\n", true),
             ("[Network]\nDHCP=yes\n", true),
             ("[Match]\nMACAddress=52:54:00:12:34:56\n", true),
+            ("[Match]\nMACAddress=5254.0012.3456\n", true),
+            ("[Match]\nName=eth0\nName=br0\n", true),
+            ("[Match]\nName=eth0\nName=\n", true),
+            ("[Match]\nName=\"br0\"\n", true),
+            ("[Match]\nName=*\nName=!br0\n", false),
             ("[Match]\nKind=!veth\n", true),
             ("[Match]\nVirtualization=yes\nName=*\n", true),
             ("[Match]\nName=eth0\n", false),

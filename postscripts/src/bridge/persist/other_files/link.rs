@@ -8,9 +8,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{RewriteContext, UnclearLine};
-use crate::bridge::net::Mac;
-use crate::bridge::persist::ini::{Ini, IniSection};
-use crate::files::glob;
+use crate::bridge::persist::conditions::{Conditions, Pattern, lists, lists_mac};
+use crate::bridge::persist::ini::Ini;
 use crate::files::{self, under_root};
 
 /// The NIC's type as udev knows it.
@@ -27,10 +26,9 @@ pub(super) fn rewrite(
 ) -> Result<String, Vec<UnclearLine>> {
     let mut ini = Ini::parse(text);
     let takes_bridge = {
-        let conditions = || ini.all("Match").flat_map(IniSection::pairs);
-        let by_address =
-            conditions().any(|(key, value)| key == "MACAddress" && has(value, context));
-        by_address && conditions().all(|(key, value)| holds_for_bridge(key, value, context))
+        let conditions = Conditions::of(&ini);
+        conditions.asks_for("MACAddress")
+            && conditions.all(|key, words| holds_for_bridge(key, words, context))
     };
     if takes_bridge {
         let kind = format!("Type={}", context.link_type);
@@ -40,32 +38,14 @@ pub(super) fn rewrite(
     Ok(text.to_owned())
 }
 
-fn has(value: &str, context: &RewriteContext<'_>) -> bool {
-    let mut words = value.split_whitespace();
-    words.any(|word| {
-        word.parse::<Mac>()
-            .is_ok_and(|mac| mac == context.desired.mac)
-    })
-}
-
 /// Whether a condition may hold for the bridge as well.
-fn holds_for_bridge(key: &str, value: &str, context: &RewriteContext<'_>) -> bool {
-    let list = |name: &str| {
-        let (not, patterns) = match value.strip_prefix('!') {
-            Some(rest) => (true, rest),
-            None => (false, value),
-        };
-        let any = patterns
-            .split_whitespace()
-            .any(|pattern| glob::matches(pattern, name));
-        value.is_empty() || any != not
-    };
+fn holds_for_bridge(key: &str, words: &[Pattern<'_>], context: &RewriteContext<'_>) -> bool {
     match key {
-        "MACAddress" => value.is_empty() || has(value, context),
-        "OriginalName" => list(&context.desired.bridge),
-        "Type" | "Kind" | "Driver" => list("bridge"),
+        "MACAddress" => lists_mac(words, context.desired.mac),
+        "OriginalName" => lists(words, &context.desired.bridge),
+        "Type" | "Kind" | "Driver" => lists(words, "bridge"),
         // A bridge has neither.
-        "PermanentMACAddress" | "Path" => value.is_empty(),
+        "PermanentMACAddress" | "Path" => false,
         _ => true,
     }
 }
@@ -81,6 +61,13 @@ mod tests {
         let cases = [
             (by_mac, true),
             ("MACAddress=52:54:00:00:00:01 52:54:00:12:34:56", true),
+            (
+                "MACAddress=52:54:00:00:00:01\nMACAddress=52:54:00:12:34:56",
+                true,
+            ),
+            ("MACAddress=5254.0012.3456", true),
+            ("MACAddress=52-54-00-12-34-56", true),
+            ("MACAddress=52:54:00:12:34:56\nMACAddress=", false),
             ("MACAddress=52:54:00:12:34:56\nOriginalName=*", true),
             ("MACAddress=52:54:00:12:34:56\nDriver=!virtio_net", true),
             ("MACAddress=52:54:00:12:34:56\nOriginalName=eth*", false),

@@ -92,11 +92,21 @@ const SEARCHED: [SearchedFiles; 8] = [
             "/usr/local/lib/systemd/network/*.link",
             "/usr/lib/systemd/network/*.link",
             "/lib/systemd/network/*.link",
+            "/etc/systemd/network/*.link.d/*.conf",
+            "/run/systemd/network/*.link.d/*.conf",
+            "/usr/local/lib/systemd/network/*.link.d/*.conf",
+            "/usr/lib/systemd/network/*.link.d/*.conf",
+            "/lib/systemd/network/*.link.d/*.conf",
         ],
         rewrite: link::rewrite,
     },
     SearchedFiles {
-        files: &["/etc/udev/rules.d/*.rules"],
+        files: &[
+            "/etc/udev/rules.d/*.rules",
+            "/usr/local/lib/udev/rules.d/*.rules",
+            "/usr/lib/udev/rules.d/*.rules",
+            "/lib/udev/rules.d/*.rules",
+        ],
         rewrite: udev::rewrite,
     },
     SearchedFiles {

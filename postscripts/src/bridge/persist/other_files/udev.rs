@@ -1,8 +1,8 @@
 //! udev rules that pick the NIC by its hardware address, which the bridge has too, and those that do
 //! something for the NIC's name.
 //!
-//! `DRIVERS=="?*"` distinguishes them, as in the rules that udev itself used to write: a bridge hangs on
-//! no driver. Reference: udev(7).
+//! `ENV{DEVTYPE}` distinguishes them: the kernel gives it to every bridge. `DRIVERS`, as in the rules that udev itself used
+//! to write, would have to hold for the same parent device as `ATTRS`. Reference: udev(7).
 
 use super::{RewriteContext, UnclearLine};
 use crate::bridge::net::Mac;
@@ -24,7 +24,7 @@ pub(super) fn rewrite(
             continue;
         }
         if takes_bridge(rule, context) {
-            out.push_str("DRIVERS==\"?*\", ");
+            out.push_str("ENV{DEVTYPE}!=\"bridge\", ");
         }
         let commands = assigned(rule, "RUN").any(|(_, command)| {
             let about = command::about(command, &[&desired.nic, "%k", "$name"]);
@@ -47,9 +47,15 @@ pub(super) fn rewrite(
 fn takes_bridge(rule: &str, context: &RewriteContext<'_>) -> bool {
     let desired = context.desired;
     let names = assigned(rule, "NAME").any(|(operator, _)| operator == "=" || operator == ":=");
-    let by_address = assigned(rule, "ATTR{address}").any(|(operator, value)| {
-        operator == "==" && value.parse::<Mac>().is_ok_and(|mac| mac == desired.mac)
-    });
+    let is_own = |pattern: &str| {
+        glob::matches(&pattern.to_lowercase(), &desired.mac.to_string())
+            || pattern.parse::<Mac>().is_ok_and(|mac| mac == desired.mac)
+    };
+    // ATTRS looks at the device itself before its parents
+    let by_address = ["ATTR{address}", "ATTRS{address}", "SYSFS{address}"]
+        .iter()
+        .flat_map(|key| assigned(rule, key))
+        .any(|(operator, value)| operator == "==" && value.split('|').any(is_own));
     let hardware = [
         "DRIVERS",
         "SUBSYSTEMS",
@@ -99,11 +105,22 @@ mod tests {
         let open = "SUBSYSTEM==\"net\", ACTION==\"add\", ATTR{address}==\"52:54:00:12:34:56\", NAME=\"lan0\"\n";
         let desired = desired();
         let new = rewrite(open, &context(&desired)).ok().unwrap();
-        assert_eq!(new, format!("DRIVERS==\"?*\", {open}"));
+        assert_eq!(new, format!("ENV{{DEVTYPE}}!=\"bridge\", {open}"));
+        for by_address in [
+            "ATTRS{address}==\"52:54:00:12:34:56\"",
+            "ATTR{address}==\"52:54:00:*\"",
+            "ATTR{address}==\"52:54:00:00:00:01|52:54:00:12:34:5[0-9]\"",
+        ] {
+            let open = format!("SUBSYSTEM==\"net\", {by_address}, NAME=\"lan0\"\n");
+            let new = rewrite(&open, &context(&desired)).ok().unwrap();
+            assert_eq!(new, format!("ENV{{DEVTYPE}}!=\"bridge\", {open}"));
+        }
         for fine in [
             new.as_str(),
             "ATTR{address}==\"52:54:00:12:34:56\", KERNEL==\"eth*\", NAME=\"lan0\"\n",
             "ATTR{address}==\"52:54:00:00:00:01\", NAME=\"lan0\"\n",
+            "DRIVERS==\"?*\", ATTR{address}==\"52:54:00:12:34:56\", NAME=\"lan0\"\n",
+            "ATTR{address}==\"52:54:01:*\", NAME=\"lan0\"\n",
             "# ATTR{address}==\"52:54:00:12:34:56\", NAME=\"lan0\"\n",
             "KERNEL==\"eth0\", RUN+=\"/usr/sbin/ethtool -K eth0 gro off\"\n",
         ] {
