@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, ValueEnum};
 use definitions::{ImageReference, Noderange};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::converge::list;
@@ -247,47 +247,81 @@ impl HostWork for ImageWork {
         task: &Task<()>,
         say: &dyn Fn(String),
     ) -> Result<Outcome> {
-        if let ImageJob::List(repository) = &self.job {
-            return listed(engine, repository.as_deref(), say);
+        if self.dry_run && !matches!(self.job, ImageJob::List(_)) {
+            return Ok(Outcome::status(task, self.job.preview()).with("image", self.job.image()));
         }
-        if self.dry_run {
-            let what = match &self.job {
-                ImageJob::Pull(image) => format!("would pull {image}"),
-                ImageJob::Push(image) => format!("would push {image}"),
-                ImageJob::Remove { image, .. } => format!("would remove {image}"),
-                ImageJob::Commit { image, .. } => format!("would become {image}"),
-                ImageJob::Load(archive) => format!("would load {archive}"),
-                ImageJob::List(_) => String::new(),
-            };
-            return Ok(Outcome::status(what));
-        }
-        match &self.job {
-            ImageJob::Pull(image) => images::pull(engine, image, &self.registries, say)?,
-            ImageJob::Push(image) => {
-                transfer::push(engine, image, &self.registries, say)?;
+        let done = Outcome::status(task, "success").with("image", self.job.image());
+        Ok(match &self.job {
+            ImageJob::Pull(image) => {
+                let found = images::pull(engine, image, &self.registries, say)?;
+                done.with("id", found.id).with("digest", found.digest)
             }
+            ImageJob::Push(image) => done.with(
+                "digest",
+                transfer::push(engine, image, &self.registries, say)?,
+            ),
             ImageJob::Commit { image, push } => {
                 let registries = push.then_some(&self.registries);
-                return transfer::commit(engine, &task.node, image, registries, say);
+                let (id, digest) = transfer::commit(engine, &task.node, image, registries, say)?;
+                let line = digest.as_ref().map(|digest| format!("success: {digest}"));
+                let done = done.with("id", id).with("digest", digest);
+                Outcome {
+                    line: line.unwrap_or(done.line),
+                    ..done
+                }
             }
             ImageJob::Load(archive) => {
                 let _turn = self.registries.turn();
-                transfer::load(engine, archive, say)?;
+                done.with("loaded", transfer::load(engine, archive, say)?)
             }
             ImageJob::Remove { image, force } => {
                 let force = if *force { "1" } else { "0" };
                 let call = Call::delete(format!("/images/{image}")).query("force", force);
-                engine.ask(&call)?.succeeded()?;
+                let answer = engine.ask(&call)?.succeeded()?;
+                let of = |kind| -> Vec<_> {
+                    let found = list(&answer)
+                        .iter()
+                        .filter_map(|event| event[kind].as_str());
+                    found.map(str::to_owned).collect()
+                };
+                done.with("untagged", of("Untagged"))
+                    .with("deleted", of("Deleted"))
             }
-            ImageJob::List(_) => {}
+            ImageJob::List(repository) => listed(engine, task, repository.as_deref(), say)?,
+        })
+    }
+}
+
+impl ImageJob {
+    /// The image that it names, if it names one.
+    fn image(&self) -> Option<String> {
+        match self {
+            Self::Pull(image)
+            | Self::Push(image)
+            | Self::Commit { image, .. }
+            | Self::Remove { image, .. }
+            | Self::Load(Archive::Image { image, .. }) => Some(image.to_string()),
+            Self::Load(Archive::File(_)) | Self::List(_) => None,
         }
-        Ok(Outcome::status("success"))
+    }
+
+    /// What `--dry-run` says of it.
+    fn preview(&self) -> String {
+        match self {
+            Self::Pull(image) => format!("would pull {image}"),
+            Self::Push(image) => format!("would push {image}"),
+            Self::Remove { image, .. } => format!("would remove {image}"),
+            Self::Commit { image, .. } => format!("would become {image}"),
+            Self::Load(archive) => format!("would load {archive}"),
+            Self::List(_) => "would list".to_owned(),
+        }
     }
 }
 
 /// Lists images by name: identity, megabytes, name.
 fn listed(
     engine: &mut EngineApi,
+    task: &Task<()>,
     repository: Option<&str>,
     say: &dyn Fn(String),
 ) -> Result<Outcome> {
@@ -320,6 +354,6 @@ fn listed(
     let count = documents.len();
     Ok(Outcome {
         line: format!("{count} image{}", if count == 1 { "" } else { "s" }),
-        document: Map::from_iter([("images".to_owned(), Value::Array(documents))]),
+        ..Outcome::status(task, "success").with("images", documents)
     })
 }

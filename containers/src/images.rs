@@ -136,7 +136,7 @@ impl HostImages {
         say: &dyn Fn(String),
     ) -> ImageLookup {
         pull(engine, image, &self.registries, say)
-            .and_then(|()| inspect(engine, image))
+            .map(Some)
             .map_err(text)
     }
 
@@ -176,7 +176,7 @@ fn familiar(repository: &str) -> &str {
     bare.strip_prefix("library/").unwrap_or(bare)
 }
 
-/// Pulls one image: what its tag means in this run, and under the tag then.
+/// Pulls one image: what its tag means in this run, and under the tag then. Returns what the host has now.
 ///
 /// # Errors
 /// When the engine or the registry refuses it, or the stream ends within a message.
@@ -185,7 +185,7 @@ pub(crate) fn pull(
     image: &ImageReference,
     registries: &Registries,
     say: &dyn Fn(String),
-) -> Result<()> {
+) -> Result<HostImage> {
     let pulling = || format!("pulling the image {image}");
     let _turn = registries.turn();
     say(format!("Pull image {image} start"));
@@ -197,8 +197,11 @@ pub(crate) fn pull(
             .query("tag", tag);
         engine.ask(&call)?.succeeded().with_context(pulling)?;
     }
+    let found = inspect(engine, image).with_context(pulling)?;
+    let found =
+        found.with_context(|| format!("looking for the image {image} after it was pulled"))?;
     say(format!("Pull image {image} done"));
-    Ok(())
+    Ok(found)
 }
 
 /// Has an engine fetch one tag or digest: a request that names neither would take every tag of the repository.

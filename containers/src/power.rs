@@ -217,8 +217,8 @@ impl HostWork for Power {
                 bail!("the engine named no state of it")
             };
             return Ok(match action {
-                PowerAction::State => Outcome::status(state),
-                _ => Outcome::status(format!("would {}, is {state}", action.name())),
+                PowerAction::State => Outcome::status(task, state),
+                _ => Outcome::status(task, format!("would {}, is {state}", action.name())),
             });
         }
         let call = Call::post(format!("{path}/{}", action.name()));
@@ -229,9 +229,9 @@ impl HostWork for Power {
                 PowerAction::Start => "started",
                 _ => "stopped",
             };
-            return Ok(Outcome::status(format!("container already {state}")));
+            return Ok(Outcome::status(task, format!("container already {state}")));
         }
         answer.succeeded()?;
-        Ok(Outcome::status("success"))
+        Ok(Outcome::status(task, "success"))
     }
 }

@@ -102,7 +102,7 @@ impl HostWork for Removal {
                 !running || self.force,
                 "it runs: rmdocker -f would remove it"
             );
-            return Ok(Outcome::status("would be removed"));
+            return Ok(Outcome::status(task, "would be removed"));
         }
         for name in left {
             let call = Call::delete(format!("/containers/{name}")).query("force", "1");
@@ -115,7 +115,7 @@ impl HostWork for Removal {
         }
         engine.ask(&call)?.succeeded()?;
         // Volumes without a name stay: with them, what a container kept would be gone at once.
-        Ok(Outcome::status("success"))
+        Ok(Outcome::status(task, "success"))
     }
 }
 

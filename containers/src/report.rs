@@ -24,11 +24,20 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// A line that is all there is to say, as `status` in the document.
-    pub(crate) fn status(line: impl Into<String>) -> Self {
+    /// A line that is all there is to say, as `status` in the document, beside the `host` of the task.
+    pub(crate) fn status<T>(task: &Task<T>, line: impl Into<String>) -> Self {
         let line = line.into();
-        let document = Map::from_iter([("status".to_owned(), json!(line))]);
+        let document = Map::from_iter([
+            ("status".to_owned(), json!(line)),
+            ("host".to_owned(), json!(task.host.name)),
+        ]);
         Self { line, document }
+    }
+
+    /// Puts one more value into the document.
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.document.insert(key.to_owned(), value.into());
+        self
     }
 }
 

@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use definitions::ImageReference;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::cluster::EngineHost;
 use crate::engine::{Call, EngineApi, EngineRefusal};
 use crate::images::failure;
 use crate::registries::Registries;
-use crate::report::Outcome;
 
 /// How much longer than other answers a registry or a disk may keep silent.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -128,11 +127,15 @@ impl Read for ImageReader {
     }
 }
 
-/// Sends an archive to a host; the engine tells what was in it.
+/// Sends an archive to a host; the engine tells what was in it, which is returned: names, or identities without one.
 ///
 /// # Errors
 /// When it cannot be read, or the engine does not take it.
-pub(crate) fn load(engine: &mut EngineApi, archive: &Archive, say: &dyn Fn(String)) -> Result<()> {
+pub(crate) fn load(
+    engine: &mut EngineApi,
+    archive: &Archive,
+    say: &dyn Fn(String),
+) -> Result<Vec<String>> {
     let loading = || format!("loading {archive}");
     // The engine answers when it has all of it.
     let sending = Duration::from_secs(archive.size().with_context(loading)? / MIN_RATE);
@@ -141,16 +144,23 @@ pub(crate) fn load(engine: &mut EngineApi, archive: &Archive, say: &dyn Fn(Strin
         .query("quiet", "1")
         .upload(move || opened.open())
         .patient(PATIENCE + sending);
+    let mut names = Vec::new();
     let loaded = engine.stream(&call, &mut |event| {
         if let Some(reason) = failure(&event) {
             bail!(reason);
         }
         if let Some(text) = event["stream"].as_str() {
-            say(text.trim().to_owned());
+            let text = text.trim();
+            let name = ["Loaded image: ", "Loaded image ID: "]
+                .iter()
+                .find_map(|before| text.strip_prefix(before));
+            names.extend(name.map(str::to_owned));
+            say(text.to_owned());
         }
         Ok(())
     });
-    loaded.with_context(loading)
+    loaded.with_context(loading)?;
+    Ok(names)
 }
 
 /// Has an engine send an image to its registry; returns the digest by which it is known there.
@@ -186,7 +196,8 @@ pub(crate) fn push(
     Ok(digest)
 }
 
-/// Makes an image of a container, which is paused meanwhile; pushed too where registries are given.
+/// Makes an image of a container, which is paused meanwhile; pushed too where registries are given. Returns the
+/// identity of the image, and the digest by which a registry knows it.
 ///
 /// # Errors
 /// When the engine does not make it, or either does not take it.
@@ -196,7 +207,7 @@ pub(crate) fn commit(
     image: &ImageReference,
     registries: Option<&Registries>,
     say: &dyn Fn(String),
-) -> Result<Outcome> {
+) -> Result<(String, Option<String>)> {
     let Some(tag) = image.tag().filter(|_| image.digest().is_none()) else {
         bail!("a container becomes an image with a tag, and {image} has a digest")
     };
@@ -212,21 +223,10 @@ pub(crate) fn commit(
         .patient(PATIENCE);
     let made: Result<_, EngineRefusal> = engine.ask(&call)?.succeeded();
     let made = made.with_context(making)?;
-    let id = made["Id"].as_str().unwrap_or_default();
+    let id = made["Id"].as_str().unwrap_or_default().to_owned();
     let digest = match registries {
         Some(registries) => push(engine, image, registries, say)?,
         None => None,
     };
-    let line = match &digest {
-        Some(digest) => format!("success: {digest}"),
-        None => "success".to_owned(),
-    };
-    Ok(Outcome {
-        line,
-        document: Map::from_iter([
-            ("status".to_owned(), json!("success")),
-            ("id".to_owned(), json!(id)),
-            ("digest".to_owned(), json!(digest)),
-        ]),
-    })
+    Ok((id, digest))
 }

@@ -46,6 +46,10 @@ pub(crate) fn serve(
                         if body.len() < length.map_or(0, |length| length.parse().unwrap()) {
                             continue;
                         }
+                        let chunked = head.contains("transfer-encoding: chunked");
+                        if chunked && !body.ends_with("0\r\n\r\n") {
+                            continue;
+                        }
                         let bytes = answer(&text);
                         let ends = |bytes: &[u8]| bytes.windows(5).any(|five| five == b"close");
                         if bytes.is_empty() || stream.write_all(&bytes).is_err() || ends(&bytes) {

@@ -14,6 +14,7 @@ mod faults;
 mod lab;
 mod life_cycle;
 mod newest;
+mod newest_images;
 mod pages;
 mod reached;
 mod registry;
@@ -66,7 +67,13 @@ fn main() -> ExitCode {
         engines.chain(releases.map(|case| trial(case, lacking.as_deref(), Engines::Shared)));
     let alone = cluster::ALONE.iter().copied();
     let engines = engines.chain(alone.map(|case| trial(case, missing.as_deref(), Engines::Alone)));
-    let without = [answers::CASES, newest::CASES, pages::CASES].concat();
+    let without = [
+        answers::CASES,
+        newest::CASES,
+        newest_images::CASES,
+        pages::CASES,
+    ]
+    .concat();
     let count = without.len() + systemd::CASES.len();
     let booted = missing
         .clone()

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::answers::{answer, ping, serve};
+use crate::newest_images;
 use crate::site::Site;
 
 pub(crate) const CASES: &[Case] = &[
@@ -31,7 +32,8 @@ pub(crate) const CASES: &[Case] = &[
     ),
 ];
 
-const MANIFEST: &str = "sha256:67e0a2c81b5ddc5ec7ff8bd2bd8d7b5a8c1e1a1f9d6f0a41b1f1c0f6a8d25e11";
+pub(crate) const MANIFEST: &str =
+    "sha256:67e0a2c81b5ddc5ec7ff8bd2bd8d7b5a8c1e1a1f9d6f0a41b1f1c0f6a8d25e11";
 const MAC: &str = "02:42:0a:01:00:15";
 
 /// What goes wrong: at the calls that have this text, with these bytes in the place of the answer.
@@ -83,15 +85,9 @@ impl NewestEngine {
         let words: Vec<_> = path.split('/').skip(1).collect();
         match (method, &words[..]) {
             ("GET", ["networks"]) => found(json!([network()])),
-            ("GET", ["images", "app:1", "json"]) => found(image()),
-            ("POST", ["images", "create"]) => {
-                // API 1.48 and later say it in errorDetail alone.
-                let event =
-                    json!({ "errorDetail": { "code": 404, "message": "manifest unknown" } });
-                found(event)
+            (_, ["images" | "distribution" | "commit", ..]) => {
+                newest_images::answer(method, &words, query)
             }
-            ("GET", ["images", ..]) => refused("404 Not Found", "No such image"),
-            ("GET", ["distribution", ..]) => found(json!({ "Descriptor": { "digest": MANIFEST } })),
             ("GET", ["containers", "json"]) => self.list(),
             ("POST", ["containers", "create"]) => self.create(query, body),
             ("GET", ["containers", name, "json"]) => self.inspect(name),
@@ -191,11 +187,11 @@ fn id(name: &str) -> String {
     format!("{:c<64}", name.collect::<String>())
 }
 
-fn found(body: Value) -> Vec<u8> {
+pub(crate) fn found(body: Value) -> Vec<u8> {
     answer("200 OK", "application/json", &body.to_string())
 }
 
-fn refused(status: &str, message: &str) -> Vec<u8> {
+pub(crate) fn refused(status: &str, message: &str) -> Vec<u8> {
     answer(
         status,
         "application/json",
@@ -212,15 +208,6 @@ fn network() -> Value {
         }] },
         "Options": { "com.docker.network.bridge.inhibit_ipv4": "true" },
         "Status": { "IPAM": { "Subnets": { "10.0.0.0/8": { "IPsInUse": 4, "DynamicIPsAvailable": 0 } } } },
-    })
-}
-
-/// An image of the containerd store: its identity is the manifest's digest, and what is empty is left out.
-fn image() -> Value {
-    json!({
-        "Id": MANIFEST, "RepoTags": ["app:1"], "RepoDigests": [format!("app@{MANIFEST}")], "Architecture": "amd64",
-        "Os": "linux", "Size": 2_214_000, "Descriptor": { "digest": MANIFEST, "size": 481 },
-        "RootFS": { "Type": "layers", "Layers": [] }, "Config": { "Cmd": ["serve"] }, "Identity": {},
     })
 }
 
