@@ -20,6 +20,8 @@ use libtest_mimic::Trial;
 
 use crate::dist;
 
+/// The images that every test of them has.
+const NAMES: &[&str] = &["slipway", "slipwayd"];
 const BUILD: Need = Need::Tools(&[
     "make",
     "mmdebstrap",
@@ -62,6 +64,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             settings::agree,
         ),
         trial(
+            "container::podman_makes_units_of_the_quadlet_files",
+            &[Need::Root, Need::Podman],
+            settings::generated,
+        ),
+        trial(
             "container::compose_brings_up_a_management_node_that_keeps_what_it_has",
             engine,
             story::story,
@@ -93,12 +100,12 @@ fn made() -> Result<PathBuf> {
             .arg(workspace().join("target/postscripts"));
         let ended = outcome(copy.arg(&shipped))?;
         ensure!(ended.code == Some(0), "copying programs: {ended:?}");
-        build(&root, dir)
+        build(&root, dir, NAMES)
     })
 }
 
-fn build(root: &Path, out: &Path) -> Result<()> {
-    let ended = outcome(&mut building(root, out)).context("building the images")?;
+fn build(root: &Path, out: &Path, names: &[&str]) -> Result<()> {
+    let ended = outcome(building(root, out).args(names)).context("building the images")?;
     ensure!(ended.code == Some(0), "building the images: {ended:?}");
     Ok(())
 }

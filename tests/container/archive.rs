@@ -10,7 +10,7 @@ use e2e::{outcome, same};
 use serde_json::Value;
 
 use super::engine::succeeded;
-use super::{build, image, made, tag};
+use super::{NAMES, build, image, made, tag};
 
 /// Unpacks a tar.
 pub(super) fn unpacked(tar: &Path, into: &Path) -> Result<()> {
@@ -123,8 +123,8 @@ pub(super) fn reproducible() -> Result<()> {
             .arg(&root),
     )?;
     succeeded(copy)?;
-    build(&root, &again.path().join("out"))?;
-    for name in ["slipway", "slipwayd"] {
+    build(&root, &again.path().join("out"), NAMES)?;
+    for name in NAMES {
         for ending in ["tar", "cdx.json"] {
             let file = format!("{name}-image.{ending}");
             ensure!(

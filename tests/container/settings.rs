@@ -1,10 +1,12 @@
-//! What compose.yaml and the quadlet files say: the same.
+//! What compose.yaml and the quadlet files say: the same; and what podman makes of the latter.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{same, workspace};
+use e2e::{Need, Outcome, outcome, same, workspace};
 use serde_json::{Value, json};
 
 use super::tag;
@@ -33,6 +35,9 @@ pub(super) fn agree() -> Result<()> {
         compose.contains(&format!(
             "  image: ${{SLIPWAY_IMAGE:-{}}}\n",
             tag("slipway")
+        )) && compose.contains(&format!(
+            "{{SLIPWAY_GENIMAGE:-{}}}\n",
+            tag("slipway-genimage")
         )) && example.contains(&format!("\nSLIPWAY_IMAGE={}\n", tag("slipway"))),
         "the image is not of this version"
     );
@@ -91,5 +96,62 @@ pub(super) fn agree() -> Result<()> {
         // Its addresses stay the host's.
         same(&network["options"], &json!({ "mode": "unmanaged" }))?;
     }
+    Ok(())
+}
+
+/// Runs podman's generator of units, in its own release, on a directory.
+fn generate(units: &Path) -> Result<Outcome> {
+    let root = Need::podman_root().context("there is no podman")?;
+    let script = "mount --bind \"$1\" \"$2/mnt\" && exec chroot \"$2\" env QUADLET_UNIT_DIRS=/mnt /usr/libexec/podman/quadlet -dryrun";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]);
+    outcome(command.arg(units).arg(root))
+}
+
+/// podman's generator takes each file, and what it runs has what the files say.
+pub(super) fn generated() -> Result<()> {
+    let directory = workspace().join("packaging/image/quadlet");
+    let made = generate(&directory)?;
+    ensure!(made.code == Some(0), "{made:?}");
+    let hardened = "--security-opt=no-new-privileges --cap-drop all ";
+    for (unit, expected) in [
+        ("slipway-run-volume", &["o=size=1m,mode=2750,gid=980 "][..]),
+        ("slipway-dnsmasq-run-volume", &["type=tmpfs"]),
+        (
+            "slipway-signer",
+            &[hardened, "--network none ", "--sdnotify=healthy "],
+        ),
+        (
+            "slipway-slipwayd",
+            &[hardened, "--ip 10.1.0.2 ", "--user 980:980 "],
+        ),
+        (
+            "slipway-dnsmasq",
+            &[
+                hardened,
+                "--cap-add net_admin --cap-add net_raw --cap-add setgid --cap-add setuid ",
+                "--network slipway-mgtnet:ip=10.1.0.3 --network slipway-svcnet:ip=10.2.0.3 ",
+            ],
+        ),
+    ] {
+        let begins = format!("---{unit}.service---\n");
+        let (_, text) = made.stdout.split_once(&begins).context(unit)?;
+        let line = text.lines().find(|line| line.starts_with("ExecStart="));
+        let line = line.with_context(|| format!("{unit} runs nothing"))?;
+        for part in expected {
+            ensure!(line.contains(part), "{unit} has no '{part}': {line}");
+        }
+        let is_read_only = line.contains(" --read-only ");
+        ensure!(is_read_only != unit.ends_with("volume"), "{line}");
+    }
+    let odd = tempfile::tempdir()?;
+    let name = "slipway-signer.container";
+    let text = fs::read_to_string(directory.join(name))?;
+    fs::write(odd.path().join(name), text.replace("HealthCmd=", "Health="))?;
+    let refused = generate(odd.path())?;
+    ensure!(
+        refused.code == Some(1) && refused.stderr.contains("unsupported key 'Health'"),
+        "{refused:?}"
+    );
     Ok(())
 }

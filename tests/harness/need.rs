@@ -25,6 +25,8 @@ pub enum Need {
     DebianRoot,
     /// The disk of an installed machine, of `tests/machines/disk`; `make test` builds it first.
     MachineDisk,
+    /// The podman of `tests/media/engine trixie`; `make test` makes it first.
+    Podman,
     /// The root image of `tests/machines/rootimg`; `make test` builds it first.
     RootImage,
 }
@@ -62,6 +64,9 @@ impl Need {
             Self::RootImage => RootImage::find()
                 .is_none()
                 .then(|| "needs tests/machines/rootimg to have run".to_owned()),
+            Self::Podman => Self::podman_root()
+                .is_none()
+                .then(|| "needs tests/media/engine trixie to have run".to_owned()),
             Self::Root => (!is_root()).then(|| "needs root".to_owned()),
             Self::DebianRoot => Self::debian_root()
                 .is_none()
@@ -72,6 +77,13 @@ impl Need {
 }
 
 impl Need {
+    /// Returns the root with a podman that has quadlet files, of `tests/media/engine`, if it was made.
+    pub fn podman_root() -> Option<PathBuf> {
+        let root = workspace().join("target/media/engine-trixie");
+        let generator = root.join("usr/libexec/podman/quadlet");
+        generator.is_file().then_some(root)
+    }
+
     /// Returns the tar of the system that `tests/media/debian-root` built, if it did.
     pub fn debian_root() -> Option<PathBuf> {
         let media = workspace().join("target/media").read_dir().ok()?;

@@ -133,8 +133,8 @@ fn build() -> Result<ExitCode> {
     let plan = read_plan(&mut input).context("reading the plan")?;
     let proc = Some("proc");
     mount(proc, "/proc", proc, MsFlags::empty(), None::<&str>).context(
-        "mounting /proc of the namespace: a container hides parts of its own, and so may not: run outside of it, or \
-         with all of /proc visible",
+        "mounting /proc of the namespace: a container that hides parts of its own may not: give it --security-opt \
+         systempaths=unconfined, and apparmor=unconfined where that is on, or run outside of it",
     )?;
     // One of its own: the machine's may have mounts in it, and none of its content is for packages.
     if Path::new("/dev/shm").is_dir() {

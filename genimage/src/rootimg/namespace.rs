@@ -30,7 +30,7 @@ const FIRST: u32 = 1_879_048_192;
 /// What says how to allow what the kernel refused.
 const ADVICE: &str = "a root image is built in a user namespace: allow them (sysctl user.max_user_namespaces, \
                       kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns; in a container, \
-                      its seccomp profile)";
+                      --security-opt seccomp=seccomp-genimage.json, and apparmor=unconfined where that is on)";
 
 /// The stages of this program, as its hidden option names them.
 pub(super) const ENTER: &str = "enter";
@@ -133,7 +133,12 @@ fn write_maps(pid: u32, users: IdRange, groups: IdRange) -> Result<()> {
         if Uid::effective().is_root() {
             let path = format!("/proc/{pid}/{file}");
             let text = words.join(" ");
-            fs::write(&path, text).with_context(|| format!("writing {path}"))?;
+            fs::write(&path, text).with_context(|| {
+                format!(
+                    "writing {path}: in a container, root needs --cap-add=SETUID --cap-add=SETGID to give a user \
+                     namespace its ids"
+                )
+            })?;
             continue;
         }
         let run = Command::new(program)
