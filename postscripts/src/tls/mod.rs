@@ -13,6 +13,7 @@
 
 mod chain;
 mod issuer_rules;
+mod key;
 mod pem;
 mod revocations;
 
@@ -20,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use definitions::{SignedIdentity, hex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -32,6 +33,7 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+pub use key::KeyPem;
 #[cfg(test)]
 pub(crate) use revocations::tests as revocations_for_tests;
 pub(crate) use revocations::{PresentedCertificate, RevocationList};
@@ -49,10 +51,6 @@ pub const AUTHORITY_LIFE: Duration = Duration::days(10 * 365);
 /// From when on every certificate is valid: where the clock of a host without a battery starts, so
 /// that such a host trusts them before its clock is set.
 const NOT_BEFORE: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-/// A private key, as PEM. Prints as nothing, so that no log ever holds it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyPem(String);
 
 /// A request to sign a public key (PKCS #10, RFC 2986), as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,93 +120,10 @@ pub struct LocalAuthority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl KeyPem {
-    /// Makes a new key.
-    ///
-    /// # Errors
-    /// When the kernel hands out no random numbers.
-    pub fn generate() -> Result<Self> {
-        Ok(Self(
-            KeyPair::generate()
-                .context("making a P-256 key")?
-                .serialize_pem(),
-        ))
-    }
-
-    /// Wraps a key that was read from a file.
-    pub fn new(pem: impl Into<String>) -> Self {
-        Self(pem.into())
-    }
-
-    /// Returns the PEM text; for the one file that holds it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Makes the request that asks for a certificate over this key.
-    ///
-    /// # Errors
-    /// When the key is no P-256 key or a name is no DNS name.
-    pub fn request(&self, common_name: &str, names: &SubjectAltNames) -> Result<SigningRequest> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = subject(common_name);
-        params.subject_alt_names = subject_alt_names(names)?;
-        let request = params
-            .serialize_request(&self.pair()?)
-            .context("making a signing request")?;
-        Ok(SigningRequest(
-            request.pem().context("writing a signing request")?,
-        ))
-    }
-
-    /// Says whether a certificate is over this key.
-    ///
-    /// # Errors
-    /// When the key cannot be read.
-    pub fn belongs_to(&self, certificate: &CertificateInfo) -> Result<bool> {
-        use rcgen::PublicKeyData;
-        Ok(self.pair()?.subject_public_key_info() == certificate.public_key)
-    }
-
-    fn pair(&self) -> Result<KeyPair> {
-        let reading = "reading a private key";
-        let blocks = pem::blocks(&self.0);
-        let key = blocks
-            .iter()
-            .find(|block| block.label.ends_with("PRIVATE KEY"));
-        let key = key.context(reading)?;
-        // PKCS #8 says it in the label, the older forms in a header (RFC 1421 §4.6.1.1).
-        if key.label.starts_with("ENCRYPTED") || key.text.contains("Proc-Type: 4,ENCRYPTED") {
-            bail!(
-                "{reading}: it is encrypted, and this program asks for no pass phrase; decrypt a copy with \
-                 'openssl pkey -in FILE -out FILE'"
-            );
-        }
-        let (_, decoded) = x509_parser::pem::parse_x509_pem(key.text.as_bytes())
-            .ok()
-            .with_context(|| format!("{reading}: its PEM block is damaged"))?;
-        let der = match key.label.as_str() {
-            "RSA PRIVATE KEY" => Some(pem::pkcs8_of_rsa(&decoded.contents)),
-            "EC PRIVATE KEY" => pem::pkcs8_of_ec(&decoded.contents),
-            _ => Some(decoded.contents),
-        };
-        let pair = der.and_then(|der| KeyPair::try_from(der.as_slice()).ok());
-        pair.with_context(|| {
-            format!("{reading}: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key")
-        })
-    }
-}
-
 impl SigningRequest {
     /// Returns the PEM text.
     pub fn as_pem(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Debug for KeyPem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyPem(not shown)")
     }
 }
 
