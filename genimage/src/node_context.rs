@@ -128,19 +128,15 @@ impl NodeRenderer<'_> {
         let programs = lists
             .as_ref()
             .and_then(|lists| collector.all(lists.programs(&node.name, self.programs)));
-        let runs = lists
-            .as_ref()
-            .is_some_and(|lists| lists.entries().next().is_some());
-        let firstboot = match runs.then(|| self.programs.program(FIRSTBOOT)) {
-            None => None,
-            Some(Ok(program)) => Some(program),
-            Some(Err(reason)) => collector.one(Err(Problem::new(format!(
-                "{}: it has scripts to run, and {reason}, which runs them: `make install` or the package puts it there",
-                node.name
-            )))),
-        };
-        let (Some(facts), Some(disk), Some(lists), Some(programs), Some(kernel)) =
-            (facts, disk, lists, programs, kernel)
+        let firstboot = collector.one(self.firstboot(node, lists.as_ref()));
+        let (
+            Some(facts),
+            Some(disk),
+            Some(lists),
+            Some(programs),
+            Some(mut kernel),
+            Some(firstboot),
+        ) = (facts, disk, lists, programs, kernel, firstboot)
         else {
             return Err(problems);
         };
@@ -154,7 +150,6 @@ impl NodeRenderer<'_> {
             return Err(problems);
         }
         let server = self.server(address, node, image);
-        let mut kernel = kernel;
         kernel.signers = self
             .signs
             .then(|| BootSigners::new(&image.definition.name, &node.name));
@@ -198,13 +193,7 @@ impl NodeRenderer<'_> {
             postbootscripts: lists.postbootscripts,
             programs,
         };
-        let mut text = serde_json::to_string_pretty(&runlist).map_err(|error| {
-            vec![Problem::new(format!(
-                "{}: writing its scripts: {error}",
-                node.name
-            ))]
-        })?;
-        text.push('\n');
+        let text = published(&runlist).map_err(|problem| vec![problem])?;
         context.firstboot = firstboot.as_ref().map(|program| Firstboot {
             url: format!("{}/{FIRSTBOOT}", runlist.source),
             sha256: program.sha256.clone(),
@@ -218,6 +207,24 @@ impl NodeRenderer<'_> {
             context,
             runlist: text,
             firstboot,
+        })
+    }
+
+    /// Returns the program that runs a node's scripts, if it has any.
+    fn firstboot(
+        &self,
+        node: &Node,
+        lists: Option<&ScriptLists>,
+    ) -> Result<Option<ProgramDigest>, Problem> {
+        if lists.is_none_or(|lists| lists.entries().next().is_none()) {
+            return Ok(None);
+        }
+        let program = self.programs.program(FIRSTBOOT);
+        program.map(Some).map_err(|reason| {
+            Problem::new(format!(
+                "{}: it has scripts to run, and {reason}, which runs them: `make install` or the package puts it there",
+                node.name
+            ))
         })
     }
 
@@ -370,6 +377,15 @@ fn check_architecture(node: &Node, image: &ResolvedImage) -> Result<(), Problem>
     }
 }
 
+/// Writes the list of a node's scripts as the node fetches it.
+fn published(runlist: &Runlist) -> Result<String, Problem> {
+    let text = serde_json::to_string_pretty(runlist);
+    let mut text = text
+        .map_err(|error| Problem::new(format!("{}: writing its scripts: {error}", runlist.node)))?;
+    text.push('\n');
+    Ok(text)
+}
+
 /// Says where to install to.
 fn disk(node: &Node, image: &ResolvedImage) -> Result<Disk, Problem> {
     if let Some(disk) = node.disk.as_ref().filter(|disk| !disk.starts_with("/dev/")) {
@@ -461,31 +477,4 @@ fn parse_environment(pairs: &[String]) -> BTreeMap<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ubuntus_live_installer_is_refused_where_its_server_has_an_address_of_ipv6() {
-        let node = Node {
-            name: "host01".to_owned(),
-            ..Node::default()
-        };
-        let reach = |installer, server: &str| {
-            let problem = check_reach(&node, installer, server.parse().unwrap()).err();
-            problem.map(|problem| problem.to_string())
-        };
-        let refusal = "host01: its server has the address fd00:1::1, and Ubuntu's live installer reaches none of IPv6: set \
-                       the node's xcatmaster to an address of IPv4";
-        for (installer, server, expected) in [
-            (InstallerKind::Autoinstall, "fd00:1::1", Some(refusal)),
-            (InstallerKind::Autoinstall, "10.1.0.1", None),
-            (InstallerKind::Kickstart, "fd00:1::1", None),
-        ] {
-            assert_eq!(
-                reach(installer, server).as_deref(),
-                expected,
-                "{installer:?}"
-            );
-        }
-    }
-}
+mod tests;

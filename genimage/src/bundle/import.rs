@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, OsImage, hex};
+use definitions::{InstallDir, Object, OsImage, hex};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Entry, EntryType};
 
@@ -17,7 +17,7 @@ use super::manifest::{BundleManifest, MANIFEST, MAX_MANIFEST, Member, SIGNATURE}
 use super::{Bundle, BundleFile, MAX_BYTES, MAX_FILE, StagedImage, xcat};
 use crate::rootimg::build::{STAGING, lock, remove_leftovers};
 use crate::rootimg::container::{open_regular, spool};
-use crate::rootimg::record::RootImageDir;
+use crate::rootimg::record::{RootImageDir, RootImageRecord};
 use crate::vouch::MAX_SIGNATURE;
 
 /// How gzip begins.
@@ -69,7 +69,6 @@ pub(crate) fn read(
     };
     let voucher = request.trust.voucher(&text, signature.as_deref());
     let voucher = voucher.with_context(reading)?;
-    let mut next = || -> Result<Option<_>> { Ok(entries.next().transpose()?) };
     let manifest = BundleManifest::parse(&text).with_context(reading)?;
     let mut left = Vec::new();
     let object = definition(
@@ -82,52 +81,11 @@ pub(crate) fn read(
         installdir,
         &mut left,
     )?;
-    let mut staged = None;
-    if let Some(record) = &manifest.image {
-        let image: OsImage = definitions::Definition::from_object(&object)?;
-        let directory = RootImageDir::of(&image, installdir)?;
-        let path = directory.path();
-        fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))?;
-        let lock = lock(path)?;
-        remove_leftovers(path, STAGING)?;
-        let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(path);
-        let staging =
-            staging.with_context(|| format!("making a directory in {}", path.display()))?;
-        staged = Some(StagedImage {
-            record: record.clone(),
-            staging,
-            lock,
-        });
-    }
-    let mut files = Vec::new();
-    for member in &manifest.members {
-        let taking = || format!("{}: the member {}", reading(), member.path);
-        let entry = next().with_context(taking)?;
-        let mut entry = entry.with_context(|| format!("{} is missing", taking()))?;
-        let name = entry.path_bytes().into_owned();
-        ensure!(
-            name == member.path.as_bytes(),
-            "{}: it has '{}' where its manifest names {}",
-            reading(),
-            String::from_utf8_lossy(&name).escape_debug(),
-            member.path
-        );
-        let is_file = entry.header().entry_type() == EntryType::Regular;
-        ensure!(
-            is_file && entry.size() == member.bytes,
-            "{} is not a file of {} bytes",
-            taking(),
-            member.bytes
-        );
-        take(member, &mut entry, staged.as_ref(), &mut files).with_context(taking)?;
-    }
-    if let Some(more) = next().with_context(reading)? {
-        bail!(
-            "{}: it has '{}', which its manifest does not name",
-            reading(),
-            String::from_utf8_lossy(&more.path_bytes()).escape_debug()
-        );
-    }
+    let staged = match &manifest.image {
+        Some(record) => Some(stage(record, &object, installdir)?),
+        None => None,
+    };
+    let files = take_all(&mut entries, &manifest.members, staged.as_ref()).with_context(reading)?;
     Ok(Bundle {
         name: manifest.osimage,
         attributes: manifest.attributes,
@@ -138,6 +96,69 @@ pub(crate) fn read(
         voucher,
         left,
     })
+}
+
+/// Makes the directory for a root image, beside where it goes, and locks that place.
+fn stage(
+    record: &RootImageRecord,
+    object: &Object,
+    installdir: &InstallDir,
+) -> Result<StagedImage> {
+    let image: OsImage = definitions::Definition::from_object(object)?;
+    let directory = RootImageDir::of(&image, installdir)?;
+    let path = directory.path();
+    fs::create_dir_all(path).with_context(|| format!("making {}", path.display()))?;
+    let lock = lock(path)?;
+    remove_leftovers(path, STAGING)?;
+    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(path);
+    let staging = staging.with_context(|| format!("making a directory in {}", path.display()))?;
+    Ok(StagedImage {
+        record: record.clone(),
+        staging,
+        lock,
+    })
+}
+
+/// Fails when the next entry of an archive is not the member that the manifest names there.
+fn check(member: &Member, entry: &Entry<'_, impl Read>) -> Result<()> {
+    let name = entry.path_bytes();
+    ensure!(
+        *name == *member.path.as_bytes(),
+        "it has '{}' where its manifest names {}",
+        String::from_utf8_lossy(&name).escape_debug(),
+        member.path
+    );
+    let is_file = entry.header().entry_type() == EntryType::Regular;
+    ensure!(
+        is_file && entry.size() == member.bytes,
+        "the member {} is not a file of {} bytes",
+        member.path,
+        member.bytes
+    );
+    Ok(())
+}
+
+/// Takes all members in, and nothing else.
+fn take_all<'a, R: Read + 'a>(
+    entries: &mut impl Iterator<Item = io::Result<Entry<'a, R>>>,
+    members: &[Member],
+    staged: Option<&StagedImage>,
+) -> Result<Vec<BundleFile>> {
+    let mut files = Vec::new();
+    for member in members {
+        let taking = || format!("the member {}", member.path);
+        let entry = entries.next().transpose().with_context(taking)?;
+        let mut entry = entry.with_context(|| format!("{} is missing", taking()))?;
+        check(member, &entry)?;
+        take(member, &mut entry, staged, &mut files).with_context(taking)?;
+    }
+    if let Some(more) = entries.next().transpose()? {
+        bail!(
+            "it has '{}', which its manifest does not name",
+            String::from_utf8_lossy(&more.path_bytes()).escape_debug()
+        );
+    }
+    Ok(files)
 }
 
 /// Takes a member in, if its digest is what it should be.

@@ -4,7 +4,7 @@
 //! is saved last, so that an osimage that is there is there completely.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use definitions::{
@@ -12,7 +12,9 @@ use definitions::{
 };
 use serde_json::{Map, Value};
 
-use super::{Bundle, ImportTrust, NodeScripts, StagedImage, Voucher, plain, split_value, texts};
+use super::{
+    Bundle, BundleFile, ImportTrust, NodeScripts, StagedImage, Voucher, plain, split_value, texts,
+};
 use crate::rootimg::record::RootImageDir;
 use crate::vouch::SiteKey;
 
@@ -161,36 +163,9 @@ pub(crate) fn install(
     }
     let directory = installdir.custom().join("imported").join(&name);
     for attribute in super::FILE_ATTRIBUTES {
-        let own: Vec<_> = bundle
-            .files
-            .iter()
-            .filter(|file| file.attribute == attribute)
-            .collect();
-        if own.is_empty() {
-            continue;
-        }
-        let place = directory.join(attribute);
-        fs::create_dir_all(&place).with_context(|| format!("making {}", place.display()))?;
-        let mut renamed = Vec::new();
         let values = texts(bundle.attributes.get(attribute));
-        for (at, value) in values.into_iter().enumerate() {
-            let Some(file) = own.iter().find(|file| file.value == value) else {
-                renamed.push(value.to_owned());
-                continue;
-            };
-            let (prefix, path) = split_value(value);
-            let stem = path.rsplit('/').next().unwrap_or_default();
-            let to = place.join(format!("{at}-{}", plain(stem)));
-            let mode = if attribute == "postinstall" {
-                0o755
-            } else {
-                0o644
-            };
-            write_atomic(&to, &file.bytes, mode)
-                .with_context(|| format!("writing {}", to.display()))?;
-            renamed.push(format!("{prefix}{}", to.display()));
-        }
-        object.set(attribute, &renamed.join(","))?;
+        let place = directory.join(attribute);
+        write_files(attribute, &values, &bundle.files, &place, &mut object)?;
     }
     if let Some(image) = bundle.image {
         publish(image, &object, installdir, SiteKey::of(catalog)?.as_ref())?;
@@ -205,6 +180,42 @@ pub(crate) fn install(
         voucher,
         left,
     })
+}
+
+/// Writes the files that an attribute names into a directory, and has the attribute name them there.
+fn write_files(
+    attribute: &str,
+    values: &[&str],
+    files: &[BundleFile],
+    directory: &Path,
+    object: &mut Object,
+) -> Result<()> {
+    let own = files.iter().filter(|file| file.attribute == attribute);
+    let own: Vec<_> = own.collect();
+    if own.is_empty() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
+    let mode = if attribute == "postinstall" {
+        0o755
+    } else {
+        0o644
+    };
+    let mut renamed = Vec::new();
+    for (at, &value) in values.iter().enumerate() {
+        let Some(file) = own.iter().find(|file| file.value == value) else {
+            renamed.push(value.to_owned());
+            continue;
+        };
+        let (prefix, path) = split_value(value);
+        let stem = path.rsplit('/').next().unwrap_or_default();
+        let to = directory.join(format!("{at}-{}", plain(stem)));
+        write_atomic(&to, &file.bytes, mode)
+            .with_context(|| format!("writing {}", to.display()))?;
+        renamed.push(format!("{prefix}{}", to.display()));
+    }
+    object.set(attribute, &renamed.join(","))?;
+    Ok(())
 }
 
 /// Puts the files of a root image where nodes fetch them, its record last, which the site's key signs if there is one.

@@ -70,36 +70,7 @@ pub(super) fn read(file: File, voucher: Voucher, staging: &Path) -> Result<Bundl
                 .to_owned(),
         );
     }
-    for (name, why) in [
-        (
-            "kernel",
-            "is the image's own, and packimage takes it from there",
-        ),
-        (
-            "initrd-stateless.gz",
-            "starts xCAT's own scripts: packimage makes another",
-        ),
-        (
-            "initrd-statelite.gz",
-            "starts xCAT's own scripts: packimage makes another",
-        ),
-        (
-            "initrd.gz",
-            "starts xCAT's own scripts: packimage makes another",
-        ),
-        ("rootimg.gz", ROOT),
-        ("rootimg.cpio.gz", ROOT),
-        ("rootimg.cpio.xz", ROOT),
-        ("rootimg.tar.gz", ROOT),
-        ("rootimg.tar.xz", ROOT),
-        ("rootimg.sfs", ROOT),
-        ("rootimgtree.gz", ROOT),
-        ("litefile.csv", "is of statelite, which there is not"),
-        (
-            "extra",
-            "holds files for places that it does not say safely: copy them yourself",
-        ),
-    ] {
+    for (name, why) in NOT_TAKEN {
         if tree
             .entry(format!("{directory}{name}").as_bytes())
             .is_some()
@@ -111,7 +82,39 @@ pub(super) fn read(file: File, voucher: Voucher, staging: &Path) -> Result<Bundl
     Ok(bundle)
 }
 
-/// Why a root image of xCAT's stays behind.
+/// What is not taken from such a bundle, and why.
+const NOT_TAKEN: [(&str, &str); 13] = [
+    (
+        "kernel",
+        "is the image's own, and packimage takes it from there",
+    ),
+    (
+        "initrd-stateless.gz",
+        "starts xCAT's own scripts: packimage makes another",
+    ),
+    (
+        "initrd-statelite.gz",
+        "starts xCAT's own scripts: packimage makes another",
+    ),
+    (
+        "initrd.gz",
+        "starts xCAT's own scripts: packimage makes another",
+    ),
+    ("rootimg.gz", ROOT),
+    ("rootimg.cpio.gz", ROOT),
+    ("rootimg.cpio.xz", ROOT),
+    ("rootimg.tar.gz", ROOT),
+    ("rootimg.tar.xz", ROOT),
+    ("rootimg.sfs", ROOT),
+    ("rootimgtree.gz", ROOT),
+    ("litefile.csv", "is of statelite, which there is not"),
+    (
+        "extra",
+        "holds files for places that it does not say safely: copy them yourself",
+    ),
+];
+
+/// Why a root image of xCAT's is not taken.
 const ROOT: &str = "has xCAT's own scripts in it, and no record of what it is: genimage builds it again from the lists";
 
 /// Reads the manifest: an element for each attribute.

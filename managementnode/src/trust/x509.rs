@@ -1,31 +1,28 @@
-//! Keys, requests and certificates: this file alone knows rcgen and x509-parser.
+//! Keys, requests and certificates: this and its part alone know rcgen and x509-parser.
 //!
 //! Names come in, PEM text goes out; nothing here touches a disk or a socket. Keys are ECDSA P-256 (FIPS 186-5), which
 //! dockerd, Go's and OpenSSL's clients and rustls take; those of what nodes boot are RSA, as no iPXE before 2026 checks
 //! others. A request (PKCS #10, RFC 2986) gives its public key and
 //! nothing else: every word of a certificate is ours. Reference: RFC 5280.
 
+mod params;
+
 use std::fmt;
-use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
-    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
-    PKCS_ED25519, PublicKeyData, RevokedCertParams, SanType, SerialNumber, SigningKey as _,
-    SubjectPublicKeyInfo,
+    CertificateParams, CertificateRevocationListParams, CustomExtension, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    PublicKeyData, RevokedCertParams, SanType, SerialNumber, SigningKey as _, SubjectPublicKeyInfo,
 };
 use time::{Duration, OffsetDateTime};
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use self::params::{BACKDATED, authority, serial_number, subject, usages};
 use super::cms;
-use super::statement::{AuthorityStatement, Purpose, Scope, Serial, Statement};
-
-/// Certificates are valid from so long before they are made: clocks of nodes differ.
-const BACKDATED: Duration = Duration::hours(1);
+use super::statement::{AuthorityStatement, Serial, Statement};
 
 /// The extension that holds a comment, which nobody but its reader heeds.
 const NETSCAPE_COMMENT: &[u64] = &[2, 16, 840, 1, 113_730, 1, 13];
@@ -419,75 +416,6 @@ impl Signer {
     }
 }
 
-/// Describes an authority.
-fn authority(statement: &AuthorityStatement) -> CertificateParams {
-    let scope = &statement.scope;
-    let mut params = CertificateParams::default();
-    params.distinguished_name = subject(&statement.subject);
-    params.serial_number = Some(serial_number(&statement.serial));
-    params.not_before = statement.from - BACKDATED;
-    params.not_after = statement.until;
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let levels = match scope {
-        // One more than there are below it: while the authority changes, another root is.
-        Scope::Root => 2,
-        Scope::Boot => 1,
-        Scope::Hosts { .. } | Scope::Clients | Scope::BootFiles => 0,
-    };
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(levels));
-    match scope {
-        Scope::Root => {}
-        // Without constraints of names: iPXE refuses a critical extension that it does not know.
-        Scope::Boot | Scope::BootFiles => {
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
-        }
-        Scope::Hosts { domains, networks } => {
-            params.extended_key_usages = usages(Purpose::Host);
-            let names = domains.iter().cloned().map(GeneralSubtree::DnsName);
-            let addresses = networks
-                .iter()
-                .map(|network| subnet(network.network(), network.prefix()));
-            params.name_constraints = Some(NameConstraints {
-                permitted_subtrees: names.chain(addresses).collect(),
-                excluded_subtrees: Vec::new(),
-            });
-        }
-        Scope::Clients => {
-            params.extended_key_usages = usages(Purpose::Client);
-            let every = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
-            let every = every.map(|address| subnet(address, 0));
-            params.name_constraints = Some(NameConstraints {
-                permitted_subtrees: Vec::new(),
-                excluded_subtrees: [GeneralSubtree::DnsName(String::new())]
-                    .into_iter()
-                    .chain(every)
-                    .collect(),
-            });
-        }
-    }
-    params
-}
-
-/// Writes a serial as certificates hold it.
-fn serial_number(serial: &Serial) -> SerialNumber {
-    SerialNumber::from(serial.bytes())
-}
-
-fn subnet(address: IpAddr, prefix: u8) -> GeneralSubtree {
-    GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, prefix))
-}
-
-fn usages(purpose: Purpose) -> Vec<ExtendedKeyUsagePurpose> {
-    match purpose {
-        Purpose::Host => vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ],
-        Purpose::Client => vec![ExtendedKeyUsagePurpose::ClientAuth],
-    }
-}
-
 /// Whom a certificate is about, and which one it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CertificateHolder {
@@ -503,14 +431,4 @@ pub(crate) fn holder(der: &[u8]) -> Option<CertificateHolder> {
         name: name.as_str().ok()?.to_owned(),
         serial: super::secret::hex(certificate.raw_serial()),
     })
-}
-
-/// The longest common name (RFC 5280, appendix A.1: `ub-common-name`).
-const MAX_COMMON_NAME: usize = 64;
-
-fn subject(common_name: &str) -> DistinguishedName {
-    let mut subject = DistinguishedName::new();
-    let short: String = common_name.chars().take(MAX_COMMON_NAME).collect();
-    subject.push(DnType::CommonName, short);
-    subject
 }

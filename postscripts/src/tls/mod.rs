@@ -13,6 +13,7 @@
 
 mod chain;
 mod issuer_rules;
+mod key;
 mod pem;
 mod revocations;
 
@@ -20,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use definitions::{SignedIdentity, hex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -32,6 +33,7 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension, X509Extension};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+pub use key::KeyPem;
 #[cfg(test)]
 pub(crate) use revocations::tests as revocations_for_tests;
 pub(crate) use revocations::{PresentedCertificate, RevocationList};
@@ -49,10 +51,6 @@ pub const AUTHORITY_LIFE: Duration = Duration::days(10 * 365);
 /// From when on every certificate is valid: where the clock of a host without a battery starts, so
 /// that such a host trusts them before its clock is set.
 const NOT_BEFORE: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
-
-/// A private key, as PEM. Prints as nothing, so that no log ever holds it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyPem(String);
 
 /// A request to sign a public key (PKCS #10, RFC 2986), as PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,93 +120,10 @@ pub struct LocalAuthority {
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl KeyPem {
-    /// Makes a new key.
-    ///
-    /// # Errors
-    /// When the kernel hands out no random numbers.
-    pub fn generate() -> Result<Self> {
-        Ok(Self(
-            KeyPair::generate()
-                .context("making a P-256 key")?
-                .serialize_pem(),
-        ))
-    }
-
-    /// Wraps a key that was read from a file.
-    pub fn new(pem: impl Into<String>) -> Self {
-        Self(pem.into())
-    }
-
-    /// Returns the PEM text; for the one file that holds it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Makes the request that asks for a certificate over this key.
-    ///
-    /// # Errors
-    /// When the key is no P-256 key or a name is no DNS name.
-    pub fn request(&self, common_name: &str, names: &SubjectAltNames) -> Result<SigningRequest> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name = subject(common_name);
-        params.subject_alt_names = subject_alt_names(names)?;
-        let request = params
-            .serialize_request(&self.pair()?)
-            .context("making a signing request")?;
-        Ok(SigningRequest(
-            request.pem().context("writing a signing request")?,
-        ))
-    }
-
-    /// Says whether a certificate is over this key.
-    ///
-    /// # Errors
-    /// When the key cannot be read.
-    pub fn belongs_to(&self, certificate: &CertificateInfo) -> Result<bool> {
-        use rcgen::PublicKeyData;
-        Ok(self.pair()?.subject_public_key_info() == certificate.public_key)
-    }
-
-    fn pair(&self) -> Result<KeyPair> {
-        let reading = "reading a private key";
-        let blocks = pem::blocks(&self.0);
-        let key = blocks
-            .iter()
-            .find(|block| block.label.ends_with("PRIVATE KEY"));
-        let key = key.context(reading)?;
-        // PKCS #8 says it in the label, the older forms in a header (RFC 1421 §4.6.1.1).
-        if key.label.starts_with("ENCRYPTED") || key.text.contains("Proc-Type: 4,ENCRYPTED") {
-            bail!(
-                "{reading}: it is encrypted, and this program asks for no pass phrase; decrypt a copy with \
-                 'openssl pkey -in FILE -out FILE'"
-            );
-        }
-        let (_, decoded) = x509_parser::pem::parse_x509_pem(key.text.as_bytes())
-            .ok()
-            .with_context(|| format!("{reading}: its PEM block is damaged"))?;
-        let der = match key.label.as_str() {
-            "RSA PRIVATE KEY" => Some(pem::pkcs8_of_rsa(&decoded.contents)),
-            "EC PRIVATE KEY" => pem::pkcs8_of_ec(&decoded.contents),
-            _ => Some(decoded.contents),
-        };
-        let pair = der.and_then(|der| KeyPair::try_from(der.as_slice()).ok());
-        pair.with_context(|| {
-            format!("{reading}: it is not an RSA (2048 bits or more), P-256, P-384 or Ed25519 key")
-        })
-    }
-}
-
 impl SigningRequest {
     /// Returns the PEM text.
     pub fn as_pem(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Debug for KeyPem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyPem(not shown)")
     }
 }
 
@@ -511,79 +426,4 @@ fn subject_alt_names(names: &SubjectAltNames) -> Result<Vec<SanType>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap()
-    }
-
-    fn host_names() -> SubjectAltNames {
-        SubjectAltNames {
-            dns: ["host01", "host01.cluster"].map(String::from).into(),
-            addresses: ["10.0.0.5", "fd00::5"]
-                .map(|text| text.parse().unwrap())
-                .into(),
-        }
-    }
-
-    #[test]
-    fn a_signed_request_says_its_names_its_end_and_its_key() {
-        let (authority, _) = LocalAuthority::create("host01 docker authority", now()).unwrap();
-        let key = KeyPem::generate().unwrap();
-        let request = key.request("host01", &host_names()).unwrap();
-        let pem = authority
-            .sign(&request, Usage::Server, now() + LEAF_LIFE)
-            .unwrap();
-
-        let leaf = CertificateInfo::parse(&pem).unwrap();
-        assert_eq!(leaf.names, host_names());
-        assert_eq!(leaf.not_after, now() + LEAF_LIFE);
-        assert!(key.belongs_to(&leaf).unwrap());
-        assert!(!KeyPem::generate().unwrap().belongs_to(&leaf).unwrap());
-        let (other, _) = LocalAuthority::create("another", now()).unwrap();
-        for (signer, signed) in [(&authority, true), (&other, false)] {
-            let signer = CertificateInfo::parse(signer.certificate()).unwrap();
-            assert_eq!(leaf.is_signed_by(&signer).unwrap(), signed);
-        }
-    }
-
-    #[test]
-    fn an_authority_is_read_back_only_with_its_own_key_and_only_if_it_is_one() {
-        let (authority, key) = LocalAuthority::create("a", now()).unwrap();
-        let certificate = authority.certificate().to_owned();
-        assert!(LocalAuthority::load(&certificate, &key).is_ok());
-        let error = LocalAuthority::load(&certificate, &KeyPem::generate().unwrap()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the authority's key does not belong to its certificate"
-        );
-
-        let leaf_key = KeyPem::generate().unwrap();
-        let request = leaf_key
-            .request("leaf", &SubjectAltNames::default())
-            .unwrap();
-        let leaf = authority
-            .sign(&request, Usage::Client, now() + LEAF_LIFE)
-            .unwrap();
-        let error = LocalAuthority::load(&leaf, &leaf_key).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the certificate is no authority's: its basicConstraints do not say CA"
-        );
-    }
-
-    #[test]
-    fn a_key_never_shows_itself() {
-        let key = KeyPem::generate().unwrap();
-        assert_eq!(format!("{key:?}"), "KeyPem(not shown)");
-    }
-
-    #[test]
-    fn names_cover_what_they_hold_and_no_more() {
-        let mut fewer = host_names();
-        fewer.dns.remove("host01");
-        assert!(host_names().cover(&fewer));
-        assert!(!fewer.cover(&host_names()));
-    }
-}
+mod tests;

@@ -28,13 +28,65 @@ impl HostKernel {
     /// # Errors
     /// When the kernel refuses, with its number.
     pub fn perform(&self, step: &Step) -> io::Result<()> {
-        let change = |kind, flags, body| self.netlink.change(kind, flags, body);
-        let set_link = |body| change(libc::RTM_NEWLINK, 0, body);
-        let change_link = |name: &IfName, what| {
-            let index = index(name.as_str())?;
-            set_link(message::encode_link_change(index, what))
-        };
-        let unchanged = LinkChange::default();
+        match step {
+            Step::CreateBridge { .. }
+            | Step::DeleteBridge { .. }
+            | Step::SetBridge { .. }
+            | Step::SetMac { .. }
+            | Step::SetMtu { .. }
+            | Step::SetGroup { .. }
+            | Step::SetUp { .. }
+            | Step::SetDown { .. }
+            | Step::Enslave { .. }
+            | Step::Release { .. }
+            | Step::CreateVeth { .. }
+            | Step::DeleteVeth { .. } => self.perform_on_link(step),
+            Step::AddRoute { .. }
+            | Step::RemoveRoute { .. }
+            | Step::RetireRoute { .. }
+            | Step::ReviveRoute { .. }
+            | Step::SetNextHop { .. }
+            | Step::AddRule { .. }
+            | Step::RemoveRule { .. } => self.perform_on_route(step),
+            Step::CreateSwitch { .. }
+            | Step::DeleteSwitch { .. }
+            | Step::SetSwitchMac { .. }
+            | Step::AddSwitchPort { .. }
+            | Step::RemoveSwitchPort { .. } => {
+                self.perform_on_switch(step).map_err(switch::in_words)
+            }
+            Step::SetSysctl { link, key, to, .. } => self.set_sysctl(link, key, to),
+            Step::AddAddress { link, address } => {
+                self.change(libc::RTM_NEWADDR, CREATE, address_body(link, address)?)
+            }
+            Step::RemoveAddress { link, address } => {
+                self.change(libc::RTM_DELADDR, 0, address_body(link, address)?)
+            }
+            Step::AddNeighbour { link, neighbour } => {
+                let body = neighbour_body(link, neighbour)?;
+                self.change(libc::RTM_NEWNEIGH, REPLACE, body)
+            }
+            Step::RemoveNeighbour { link, neighbour } => {
+                self.change(libc::RTM_DELNEIGH, 0, neighbour_body(link, neighbour)?)
+            }
+            Step::CopyNeighbours { link, neighbours } => self.copy_neighbours(link, neighbours),
+            Step::AddTranslation { translation } => translation.add(),
+            Step::RemoveTranslation { translation } => translation.remove(),
+            Step::StopOffload { link } => switch::stop_offload(link.as_str()),
+            Step::StartDropping { nic, bridge } => {
+                switch::start_dropping(nic.as_str(), bridge.as_str())
+            }
+            Step::StopDropping { bridge, .. } => switch::stop_dropping(bridge.as_str()),
+            Step::Announce { link, addresses } => {
+                self.wait_until_operational(link.as_str())?;
+                announce::announce(link.as_str(), addresses)
+            }
+        }
+    }
+
+    /// Makes or deletes a device, or changes its attributes.
+    fn perform_on_link(&self, step: &Step) -> io::Result<()> {
+        let none = LinkChange::default();
         match step {
             Step::CreateBridge {
                 bridge,
@@ -50,143 +102,138 @@ impl HostKernel {
                     group: *group,
                     settings: *settings,
                 });
-                change(libc::RTM_NEWLINK, CREATE, body)
+                self.change(libc::RTM_NEWLINK, CREATE, body)
             }
-            Step::DeleteBridge { bridge } => {
-                let body = message::encode_link_name(index(bridge.as_str())?);
-                change(libc::RTM_DELLINK, 0, body)
+            Step::CreateVeth { link, peer, mtu } => {
+                let body = message::encode_veth(link.as_str(), peer.as_str(), *mtu);
+                self.change(libc::RTM_NEWLINK, CREATE, body)
+            }
+            Step::DeleteBridge { bridge: link } | Step::DeleteVeth { link } => {
+                let body = message::encode_link_name(index(link.as_str())?);
+                self.change(libc::RTM_DELLINK, 0, body)
             }
             Step::SetBridge { bridge, to, .. } => {
                 let index = index(bridge.as_str())?;
                 let [first, second] = message::encode_bridge_settings(index, *to);
-                set_link(first)?;
-                set_link(second)
+                self.change(libc::RTM_NEWLINK, 0, first)?;
+                self.change(libc::RTM_NEWLINK, 0, second)
             }
             Step::SetMac { link, to, .. } => {
                 let mac = Some(*to);
-                change_link(link, LinkChange { mac, ..unchanged })
+                self.change_link(link, LinkChange { mac, ..none })
             }
             Step::SetMtu { link, to, .. } => {
                 let mtu = Some(*to);
-                change_link(link, LinkChange { mtu, ..unchanged })
+                self.change_link(link, LinkChange { mtu, ..none })
             }
             Step::SetGroup { link, to, .. } => {
                 let group = Some(*to);
-                change_link(link, LinkChange { group, ..unchanged })
+                self.change_link(link, LinkChange { group, ..none })
             }
-            Step::SetSysctl { link, key, to, .. } if key == sysctl::TOKEN => {
-                let token = to.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
-                set_link(message::encode_token(index(link.as_str())?, token))
-            }
-            Step::SetSysctl { link, key, to, .. } => sysctl::save(link.as_str(), key, to),
-            Step::SetUp { link } => {
-                let up = Some(true);
-                change_link(link, LinkChange { up, ..unchanged })
-            }
-            Step::SetDown { link } => {
-                let up = Some(false);
-                change_link(link, LinkChange { up, ..unchanged })
-            }
-            Step::Enslave { port, bridge } => {
-                let master = Some(index(bridge.as_str())?);
-                change_link(
-                    port,
-                    LinkChange {
-                        master,
-                        ..unchanged
-                    },
-                )
-            }
-            Step::Release { port, .. } => {
-                let master = Some(0);
-                change_link(
-                    port,
-                    LinkChange {
-                        master,
-                        ..unchanged
-                    },
-                )
-            }
-            Step::AddAddress { link, address } => {
-                change(libc::RTM_NEWADDR, CREATE, address_body(link, address)?)
-            }
-            Step::RemoveAddress { link, address } => {
-                change(libc::RTM_DELADDR, 0, address_body(link, address)?)
-            }
-            Step::AddNeighbour { link, neighbour } => {
-                let body = message::encode_neighbour(index(link.as_str())?, neighbour);
-                change(libc::RTM_NEWNEIGH, REPLACE, body)
-            }
-            Step::RemoveNeighbour { link, neighbour } => {
-                let body = message::encode_neighbour(index(link.as_str())?, neighbour);
-                change(libc::RTM_DELNEIGH, 0, body)
-            }
-            Step::CopyNeighbours { link, neighbours } => self.copy_neighbours(link, neighbours),
+            Step::SetUp { link } => self.set_up(link, true),
+            Step::SetDown { link } => self.set_up(link, false),
+            Step::Enslave { port, bridge } => self.set_master(port, index(bridge.as_str())?),
+            Step::Release { port, .. } => self.set_master(port, 0),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Adds, changes or removes a route, a nexthop or a rule.
+    fn perform_on_route(&self, step: &Step) -> io::Result<()> {
+        match step {
             Step::AddRoute { route, first } => {
                 let place = if *first { PREPEND } else { APPEND };
-                change(libc::RTM_NEWROUTE, place, route_body(route)?)
+                self.change(libc::RTM_NEWROUTE, place, route_body(route)?)
             }
             Step::RemoveRoute { route, .. } | Step::RetireRoute { route, .. } => {
-                change(libc::RTM_DELROUTE, 0, route_body(route)?)
+                self.change(libc::RTM_DELROUTE, 0, route_body(route)?)
             }
             Step::ReviveRoute { route, .. } if self.has(route)? => Ok(()),
             Step::ReviveRoute { placeholder, .. } => {
-                change(libc::RTM_NEWROUTE, APPEND, route_body(placeholder)?)
+                self.change(libc::RTM_NEWROUTE, APPEND, route_body(placeholder)?)
             }
             Step::SetNextHop { to, .. } => {
                 let body = message::encode_nexthop(to, &names()?)?;
-                change(RTM_NEWNEXTHOP, REPLACE, body)
+                self.change(RTM_NEWNEXTHOP, REPLACE, body)
             }
-            Step::AddTranslation { translation } => translation.add(),
-            Step::RemoveTranslation { translation } => translation.remove(),
             Step::AddRule { rule } => {
-                change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)?)
+                self.change(libc::RTM_NEWRULE, CREATE, message::encode_rule(rule)?)
             }
-            Step::RemoveRule { rule } => change(libc::RTM_DELRULE, 0, message::encode_rule(rule)?),
+            Step::RemoveRule { rule } => {
+                self.change(libc::RTM_DELRULE, 0, message::encode_rule(rule)?)
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Changes the database of Open vSwitch.
+    fn perform_on_switch(&self, step: &Step) -> anyhow::Result<()> {
+        match step {
             Step::CreateSwitch {
                 switch,
                 bridge,
                 datapath,
                 mac,
-            } => openvswitch::create_switch(switch.as_str(), bridge.as_str(), *datapath, *mac)
-                .map_err(switch::in_words),
+            } => openvswitch::create_switch(switch.as_str(), bridge.as_str(), *datapath, *mac),
             Step::DeleteSwitch { switch, bridge } => {
                 openvswitch::delete_switch(switch.as_str(), bridge.as_str())
-                    .map_err(switch::in_words)
             }
             Step::SetSwitchMac { switch, to, .. } => {
-                openvswitch::set_switch_mac(switch.as_str(), *to).map_err(switch::in_words)
+                openvswitch::set_switch_mac(switch.as_str(), *to)
             }
             Step::AddSwitchPort {
                 port,
                 switch,
                 bridge,
-            } => openvswitch::add_port(self, switch.as_str(), port.as_str(), bridge.as_str())
-                .map_err(switch::in_words),
+            } => openvswitch::add_port(self, switch.as_str(), port.as_str(), bridge.as_str()),
             Step::RemoveSwitchPort {
                 port,
                 switch,
                 bridge,
-            } => openvswitch::remove_port(self, switch.as_str(), port.as_str(), bridge.as_str())
-                .map_err(switch::in_words),
-            Step::CreateVeth { link, peer, mtu } => {
-                let body = message::encode_veth(link.as_str(), peer.as_str(), *mtu);
-                change(libc::RTM_NEWLINK, CREATE, body)
-            }
-            Step::DeleteVeth { link } => {
-                let body = message::encode_link_name(index(link.as_str())?);
-                change(libc::RTM_DELLINK, 0, body)
-            }
-            Step::StopOffload { link } => switch::stop_offload(link.as_str()),
-            Step::StartDropping { nic, bridge } => {
-                switch::start_dropping(nic.as_str(), bridge.as_str())
-            }
-            Step::StopDropping { bridge, .. } => switch::stop_dropping(bridge.as_str()),
-            Step::Announce { link, addresses } => {
-                self.wait_until_operational(link.as_str())?;
-                announce::announce(link.as_str(), addresses)
-            }
+            } => openvswitch::remove_port(self, switch.as_str(), port.as_str(), bridge.as_str()),
+            _ => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
         }
+    }
+
+    fn change(&self, kind: u16, flags: u16, body: Vec<u8>) -> io::Result<()> {
+        self.netlink.change(kind, flags, body)
+    }
+
+    fn change_link(&self, name: &IfName, what: LinkChange) -> io::Result<()> {
+        let body = message::encode_link_change(index(name.as_str())?, what);
+        self.change(libc::RTM_NEWLINK, 0, body)
+    }
+
+    fn set_up(&self, name: &IfName, up: bool) -> io::Result<()> {
+        let up = Some(up);
+        self.change_link(
+            name,
+            LinkChange {
+                up,
+                ..LinkChange::default()
+            },
+        )
+    }
+
+    fn set_master(&self, port: &IfName, index: u32) -> io::Result<()> {
+        let master = Some(index);
+        self.change_link(
+            port,
+            LinkChange {
+                master,
+                ..LinkChange::default()
+            },
+        )
+    }
+
+    /// Sets a value that the kernel keeps in `/proc/sys`, or the token of IPv6, which it takes by netlink alone.
+    fn set_sysctl(&self, link: &IfName, key: &str, to: &str) -> io::Result<()> {
+        if key != sysctl::TOKEN {
+            return sysctl::save(link.as_str(), key, to);
+        }
+        let token = to.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        let body = message::encode_token(index(link.as_str())?, token);
+        self.change(libc::RTM_NEWLINK, 0, body)
     }
 
     /// Reports whether a route is there, whatever its lifetime.
@@ -253,6 +300,11 @@ fn names() -> io::Result<DeviceNames> {
 fn address_body(link: &IfName, address: &Address) -> io::Result<Vec<u8>> {
     let name = link.as_str();
     Ok(message::encode_address(index(name)?, name, address))
+}
+
+fn neighbour_body(link: &IfName, neighbour: &Neighbour) -> io::Result<Vec<u8>> {
+    let index = index(link.as_str())?;
+    Ok(message::encode_neighbour(index, neighbour))
 }
 
 fn route_body(route: &KernelRoute) -> io::Result<Vec<u8>> {
