@@ -3,6 +3,7 @@
 
 mod names;
 mod pages;
+mod sizes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -84,6 +85,16 @@ pub(crate) fn trials() -> Vec<Trial> {
             "rules::few_type_names_are_repeated",
             &[],
             names::few_are_repeated,
+        ),
+        trial(
+            "rules::functions_are_measured_in_sources",
+            &[],
+            sizes::functions_are_measured,
+        ),
+        trial(
+            "rules::files_and_functions_of_programs_are_short",
+            &[],
+            sizes::files_and_functions_are_short,
         ),
     ]
 }
