@@ -242,7 +242,7 @@ fn way_back() {
     for command in ["sh -c 'exit 7'", "/no/such/program"] {
         let definition = site.read("nodes/nodes.toml");
         site.redefine("sh -c 'trap exit TERM; sleep 100000 & wait'", command);
-        let told = site.fails("mkdocker b1 --replace --settle 3");
+        let told = site.fails("mkdocker b1 --replace --settle 30");
         assert!(
             told.starts_with(
                 "b1: [mn]: Error: the old one runs again, for the new one did not settle: "
