@@ -269,7 +269,7 @@ impl<'a> ContainerOnHost<'a> {
     pub(crate) fn stop(&mut self, name: &str, container: &Value) -> Result<()> {
         let timeout = container["Config"]["StopTimeout"].as_u64().unwrap_or(10);
         let call = Call::post(format!("/containers/{name}/stop"));
-        let call = call.patient(Duration::from_secs(timeout.min(MAX_STOP)));
+        let call = call.with_more_time(Duration::from_secs(timeout.min(MAX_STOP)));
         self.engine.ask(&call)?.succeeded()?;
         Ok(())
     }

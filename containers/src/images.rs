@@ -218,7 +218,7 @@ fn transfer(
         .query("fromImage", pinned.repository())
         .query("tag", reference)
         .registry_auth(registries.auth(pinned))
-        .patient(REGISTRY_TIMEOUT);
+        .with_more_time(REGISTRY_TIMEOUT);
     let mut progress = PullProgress::default();
     let mut said = Instant::now();
     engine.stream(&call, &mut |event| {

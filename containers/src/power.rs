@@ -223,7 +223,7 @@ impl HostWork for Power {
         }
         let call = Call::post(format!("{path}/{}", action.name()));
         // A stop waits for what runs to end.
-        let answer = engine.ask(&call.patient(Duration::from_secs(task.item.into())))?;
+        let answer = engine.ask(&call.with_more_time(Duration::from_secs(task.item.into())))?;
         if answer.status == 304 {
             let state = match action {
                 PowerAction::Start => "started",

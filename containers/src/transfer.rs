@@ -18,7 +18,7 @@ use crate::images::failure;
 use crate::registries::Registries;
 
 /// How much longer than other answers a registry or a disk may keep silent.
-const PATIENCE: Duration = Duration::from_secs(180);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// How many bytes a second an archive is sent with at least.
 const MIN_RATE: u64 = 500_000;
 /// How many pieces of an archive wait between two hosts.
@@ -89,7 +89,7 @@ impl ImageReader {
     fn open(image: &ImageReference, from: &EngineHost) -> Self {
         let (sender, pieces) = sync_channel(MAX_WAITING);
         let (endpoint, name) = (from.endpoint.clone(), from.name.clone());
-        let call = Call::get(format!("/images/{image}/get")).patient(PATIENCE);
+        let call = Call::get(format!("/images/{image}/get")).with_more_time(IDLE_TIMEOUT);
         thread::spawn(move || {
             let sent = EngineApi::connect(&endpoint).and_then(|mut engine| {
                 engine.bytes(&call, &mut |piece| {
@@ -143,7 +143,7 @@ pub(crate) fn load(
     let call = Call::post("/images/load")
         .query("quiet", "1")
         .upload(move || opened.open())
-        .patient(PATIENCE + sending);
+        .with_more_time(IDLE_TIMEOUT + sending);
     let mut names = Vec::new();
     let loaded = engine.stream(&call, &mut |event| {
         if let Some(reason) = failure(&event) {
@@ -179,7 +179,7 @@ pub(crate) fn push(
     let call = Call::post(format!("/images/{}/push", image.repository()))
         .query("tag", tag)
         .registry_auth(registries.auth(image))
-        .patient(PATIENCE);
+        .with_more_time(IDLE_TIMEOUT);
     say(format!("Push image {image} start"));
     let mut digest = None;
     let pushed = engine.stream(&call, &mut |event| {
@@ -220,7 +220,7 @@ pub(crate) fn commit(
         .query("repo", image.repository())
         .query("tag", tag)
         .body(json!({}))
-        .patient(PATIENCE);
+        .with_more_time(IDLE_TIMEOUT);
     let made: Result<_, EngineRefusal> = engine.ask(&call)?.succeeded();
     let made = made.with_context(making)?;
     let id = made["Id"].as_str().unwrap_or_default().to_owned();

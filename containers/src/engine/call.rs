@@ -135,7 +135,7 @@ impl Call {
     }
 
     /// Waits as much longer as the engine itself may wait.
-    pub(crate) fn patient(mut self, more: Duration) -> Self {
+    pub(crate) fn with_more_time(mut self, more: Duration) -> Self {
         self.timeout = self.timeout.map(|timeout| timeout + more);
         self
     }

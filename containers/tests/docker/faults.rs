@@ -44,7 +44,7 @@ fn definition(name: &str, host: &str, ip: &str, more: &str) -> String {
 
 /// When an engine is killed: before it gets a call, or once it has answered it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Moment {
+enum FaultPoint {
     Before,
     After,
 }
@@ -57,8 +57,8 @@ struct Killer {
 }
 
 impl Killer {
-    fn start(directory: &Path, kill_at: usize, moment: Moment) -> Self {
-        let socket = directory.join(format!("{kill_at}-{moment:?}.sock"));
+    fn start(directory: &Path, kill_at: usize, point: FaultPoint) -> Self {
+        let socket = directory.join(format!("{kill_at}-{point:?}.sock"));
         let listener = UnixListener::bind(&socket).unwrap();
         let changes = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&changes);
@@ -67,7 +67,7 @@ impl Killer {
                 let (Ok(client), counted) = (client, Arc::clone(&counted)) else {
                     return;
                 };
-                thread::spawn(move || pass(client, &counted, (kill_at, moment)));
+                thread::spawn(move || pass(client, &counted, (kill_at, point)));
             }
         });
         Self { socket, changes }
@@ -75,7 +75,7 @@ impl Killer {
 }
 
 /// Passes requests on, each over a connection of its own, until the engine is killed.
-fn pass(mut client: UnixStream, changes: &AtomicUsize, (kill_at, moment): (usize, Moment)) {
+fn pass(mut client: UnixStream, changes: &AtomicUsize, (kill_at, point): (usize, FaultPoint)) {
     let mut reader = BufReader::new(client.try_clone().unwrap());
     loop {
         let Some(request) = read_request(&mut reader) else {
@@ -87,8 +87,8 @@ fn pass(mut client: UnixStream, changes: &AtomicUsize, (kill_at, moment): (usize
         } else {
             0
         };
-        let kills = |when| number == kill_at && moment == when;
-        if kills(Moment::Before) {
+        let kills = |when| number == kill_at && point == when;
+        if kills(FaultPoint::Before) {
             return lab().kill_daemon(RESTARTED);
         }
         let socket = lab().path(RESTARTED).join("docker.sock");
@@ -99,7 +99,7 @@ fn pass(mut client: UnixStream, changes: &AtomicUsize, (kill_at, moment): (usize
         if engine.write_all(&request).is_err() || engine.read_to_end(&mut answer).is_err() {
             return;
         }
-        if kills(Moment::After) {
+        if kills(FaultPoint::After) {
             return lab().kill_daemon(RESTARTED);
         }
         let head = String::from_utf8_lossy(&answer).find("\r\n\r\n").unwrap();
@@ -154,9 +154,9 @@ fn every_step() {
     site.ok("rpower k9 start --no-probe");
     let mut version = 0;
     for kill_at in 1..=STEPS {
-        for moment in [Moment::Before, Moment::After] {
-            let at = format!("{moment:?} change {kill_at}");
-            let killer = Killer::start(site.path(), kill_at, moment);
+        for point in [FaultPoint::Before, FaultPoint::After] {
+            let at = format!("{point:?} change {kill_at}");
+            let killer = Killer::start(site.path(), kill_at, point);
             let through = format!("unix:{}", killer.socket.display());
             site.redefine(&format!("v={version}"), &format!("v={}", version + 1));
             version += 1;

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result, bail};
 use definitions::{
-    Catalog, EnrolmentRequest, EnrolmentToken, Noderange, RenewalRequest, SignedIdentity,
+    Catalog, EnrolmentRequest, EnrolmentToken, Noderange, RenewalRequest, SignedIdentity, hex,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use super::cli::IssuePurpose;
 use super::directory::{Holder, TrustDirectory};
 use super::identity::Identity;
-use super::secret::{digest, hex, random};
+use super::secret::{digest, random};
 use super::ssh::HostKey;
 use super::statement::{Purpose, Serial, Statement};
 use super::store::{Alarm, Arming, Issued, OpenStore, Under, Used};

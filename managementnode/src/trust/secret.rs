@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use anyhow::{Context, Result};
+use definitions::hex;
 use sha2::{Digest as _, Sha256};
 
 /// Returns random bytes of the kernel.
@@ -17,11 +18,6 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
         .and_then(|mut file| file.read_exact(&mut bytes))
         .with_context(|| format!("reading {source}"))?;
     Ok(bytes)
-}
-
-/// Writes bytes in hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the first half of the SHA-256 of bytes.

@@ -68,7 +68,7 @@ impl Serial {
     /// Makes a serial of random bytes; the first bits are 01, so that it is positive and always as long.
     pub(crate) fn new(mut bytes: [u8; 16]) -> Self {
         bytes[0] = bytes[0] & 0x7f | 0x40;
-        Self(super::secret::hex(&bytes))
+        Self(definitions::hex(&bytes))
     }
 
     pub(crate) fn as_str(&self) -> &str {

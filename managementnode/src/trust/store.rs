@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use definitions::Lock;
+use definitions::{Lock, hex};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::serde::rfc3339;
 
 use super::identity::Identity;
 use super::record::WriteRecord;
-use super::secret::{hex, random};
+use super::secret::random;
 use super::statement::Serial;
 use super::term::stamp;
 use crate::replace;

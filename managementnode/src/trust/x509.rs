@@ -429,6 +429,6 @@ pub(crate) fn holder(der: &[u8]) -> Option<CertificateHolder> {
     let name = certificate.subject().iter_common_name().next()?;
     Some(CertificateHolder {
         name: name.as_str().ok()?.to_owned(),
-        serial: super::secret::hex(certificate.raw_serial()),
+        serial: definitions::hex(certificate.raw_serial()),
     })
 }

@@ -12,10 +12,9 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use definitions::hex;
 use definitions::terminal::escaped;
 use sha2::{Digest as _, Sha256};
-
-use crate::trust::secret::hex;
 
 /// The name of the source package.
 const PACKAGE: &str = "ipxe";
