@@ -1,5 +1,6 @@
-//! A machine without a disk to boot from: iPXE, our initrd and a root image of Debian's packages make it a docker host,
-//! and after a reboot it is the same one, with what it keeps on a disk of its own.
+//! A machine without a disk to boot from: iPXE, our initrd and a root image of Debian's packages make it a docker host.
+//! It asks for its address, makes the file system of its state on a disk that holds nothing, and after a reboot into
+//! another image, which was a container image, it is the same host with the same containers.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,21 +13,24 @@ use e2e::{
 };
 use libtest_mimic::Trial;
 
-/// The osimage of `tests/machines/rootimg`.
+/// The osimages of `tests/machines/rootimg`: of packages alone, and of a container image.
 const OSIMAGE: &str = "diskless";
+const CONTAINED: &str = "contained";
 /// The label of the disk that keeps the machine's state.
 pub(crate) const LABEL: &str = "docker";
 const DISK_BYTES: u64 = 2 << 30;
+/// How much memory what is written to the root may take, before it is compressed.
+const OVERLAY_MIB: u64 = 512;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let machine = &[
         Need::Machines,
         Need::RootImage,
         Need::Tools(DockerHost::TOOLS),
-        Need::Tools(&["mkfs.ext4", "nginx", "mksquashfs"]),
+        Need::Tools(&["nginx", "tar2sqfs"]),
     ];
     vec![trial(
-        "netboot::a_machine_without_an_installed_disk_is_a_docker_host_and_the_same_one_after_a_reboot",
+        "netboot::a_machine_without_an_installed_disk_is_a_docker_host_and_the_same_one_in_another_image",
         machine,
         boots_into_a_docker_host,
     )]
@@ -39,14 +43,15 @@ fn boots_into_a_docker_host() -> Result<()> {
     let node = ManagementNode { image };
     node.serve_programs()?;
     node.program("packimage", &[OSIMAGE])?;
+    node.program("packimage", &["-m", "erofs", CONTAINED])?;
     progress.done("packed");
     let site = Site::new()?;
     node.define()?;
-    node.program("nodeset", &["host01", &format!("osimage={OSIMAGE}")])?;
+    node.boot_into(OSIMAGE)?;
     site.serve_files(&node.install())?;
     site.serve_addresses(&[boot_service()])?;
     let disk = site.path("state.raw");
-    make_state_disk(&disk)?;
+    File::create(&disk)?.set_len(DISK_BYTES)?;
     let bare = BareMachine {
         site: &site,
         name: "netboot",
@@ -58,6 +63,9 @@ fn boots_into_a_docker_host() -> Result<()> {
     progress.done("booted");
     machine.wait_for_first_boot()?;
     expected_root(&machine)?;
+    for said in ["has the address 10.77.0.11/24", MADE] {
+        ensure!(machine.has_said(said)?, "it has not said: {said}");
+    }
     progress.done("firstboot: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
@@ -65,11 +73,13 @@ fn boots_into_a_docker_host() -> Result<()> {
     progress.done("container started, host proven");
     let identity = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub";
     let before = machine.succeed(identity)?;
+    node.boot_into(CONTAINED)?;
     machine.reboot()?;
-    progress.done("rebooted");
+    progress.done("rebooted into the container image");
     same(&machine.succeed(identity)?, &before)?;
     machine.wait_for_first_boot()?;
     expected_root(&machine)?;
+    expected_container_image(&machine)?;
     host.holds(&machine).context("after the reboot")?;
     progress.done("proven again");
     machine.power_off()?;
@@ -78,17 +88,36 @@ fn boots_into_a_docker_host() -> Result<()> {
     Ok(())
 }
 
-/// The root is the image with memory over it, layers are on the disk with the label, and the engine uses a driver that
-/// copies no whole layers.
+/// What the machine says when it makes the file system of its state.
+const MADE: &str =
+    "/dev/vda holds nothing: making the state's file system on it (ext4, label docker)";
+
+/// The root is the image with compressed memory over it, layers are on the disk with the label, and the engine uses a
+/// driver that copies no whole layers.
 fn expected_root(machine: &Machine) -> Result<()> {
     let mounts = machine.succeed("cat /proc/mounts")?;
     for line in ["overlay / overlay rw,", "/var/lib/docker ext4 rw,"] {
         ensure!(mounts.contains(line), "no {line}: {mounts}");
     }
+    let compressed = machine.succeed("cat /sys/block/zram0/disksize")?;
+    same(
+        &compressed.trim(),
+        &(OVERLAY_MIB << 20).to_string().as_str(),
+    )?;
     let driver = "curl -s --unix-socket /run/docker.sock http://localhost/info 2>/dev/null || ls /var/lib/docker";
     let said = machine.succeed(&format!("systemctl is-active docker >/dev/null; {driver}"))?;
     ensure!(said.contains("overlay2") && !said.contains("vfs"), "{said}");
     machine.has_not_said("this node cannot be booted")
+}
+
+/// What was in the container image is there, and what is for containers alone is not.
+fn expected_container_image(machine: &Machine) -> Result<()> {
+    let there = "test -e /srv/of-the-container-image && test ! -e /.dockerenv && test ! -e /usr/sbin/policy-rc.d";
+    machine.succeed(there)?;
+    let hosts = machine.succeed("cat /etc/hosts")?;
+    ensure!(!hosts.contains("172.17.0.2"), "{hosts}");
+    ensure!(machine.has_said(".erofs: ")?, "the image is no erofs");
+    Ok(())
 }
 
 /// Makes an empty disk whose file system has the label.
@@ -124,15 +153,20 @@ impl ManagementNode {
         Ok(())
     }
 
-    /// Defines the node.
+    /// Has the node boot into an osimage.
+    fn boot_into(&self, osimage: &str) -> Result<()> {
+        self.program("nodeset", &["host01", &format!("osimage={osimage}")])
+            .map(drop)
+    }
+
+    /// Defines the node, which has no address of its own.
     fn define(&self) -> Result<()> {
         let scripts = DockerHost::SCRIPTS
             .map(|script| format!("\"{script}\""))
             .join(", ");
         let node = format!(
-            "[node.host01]\nip = \"{}\"\nmac = \"52:54:00:77:00:01\"\nserialport = \"0\"\nstatelabel = \"{LABEL}\"\n\
-             postbootscripts = [{scripts}]\n",
-            Machine::ADDRESS
+            "[node.host01]\nmac = \"52:54:00:77:00:01\"\nserialport = \"0\"\nstatelabel = \"{LABEL}\"\n\
+             statedisk = \"empty\"\noverlay = \"zram\"\noverlaymemory = \"{OVERLAY_MIB}M\"\npostbootscripts = [{scripts}]\n"
         );
         let directory = self.image.path("config/nodes");
         fs::create_dir_all(&directory)?;
@@ -142,8 +176,11 @@ impl ManagementNode {
     /// Runs a command of ours, which must succeed.
     fn program(&self, name: &str, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(binary("genimage", name)?);
+        let path = std::env::var("PATH").unwrap_or_default();
+        let tools = self.image.path("tools");
         command
             .args(arguments)
+            .env("PATH", format!("{}:{path}", tools.display()))
             .env("SLIPWAY_CONFIG", self.image.path("config"));
         let ended = outcome(&mut command)?;
         ensure!(ended.code == Some(0), "{name}: {ended:?}");

@@ -36,7 +36,8 @@ pub struct RootImage {
 impl RootImage {
     /// Finds what `tests/machines/rootimg` built, if it did.
     pub fn find() -> Option<Self> {
-        let record = "install/netboot/debian13/x86_64/dockerhost/root.json";
+        // The one that is built last.
+        let record = "install/netboot/debian13/x86_64/contained/root.json";
         built("rootimg-trixie", record).map(|dir| Self { dir })
     }
 
