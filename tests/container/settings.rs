@@ -35,9 +35,6 @@ pub(super) fn agree() -> Result<()> {
         compose.contains(&format!(
             "  image: ${{SLIPWAY_IMAGE:-{}}}\n",
             tag("slipway")
-        )) && compose.contains(&format!(
-            "{{SLIPWAY_GENIMAGE:-{}}}\n",
-            tag("slipway-genimage")
         )) && example.contains(&format!("\nSLIPWAY_IMAGE={}\n", tag("slipway"))),
         "the image is not of this version"
     );
