@@ -116,7 +116,7 @@ fn one_session() {
     // A script breaks the session in the middle of a line: what it ran is read at a second one.
     lab.behave(
         "127.0.2.1",
-        "printf half; p=$$
+        "printf half; sleep 3; p=$$
          while read -r _ comm _ parent _ </proc/$p/stat; do
              case $comm in \\(sshd*) kill -KILL $p; exit ;; esac
              p=$parent
