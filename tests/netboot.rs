@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use e2e::{
     BareMachine, DockerHost, Machine, Need, Progress, RootImage, Site, binary, outcome, same,
-    static_programs, trial, workspace,
+    static_programs, trial,
 };
 use libtest_mimic::Trial;
 
@@ -41,7 +41,7 @@ fn boots_into_a_docker_host() -> Result<()> {
     let mut progress = Progress::begin();
     let image = RootImage::find().context("finding the root image of a machine")?;
     let node = ManagementNode { image };
-    node.serve_programs()?;
+    node.image.serve_programs()?;
     node.program("packimage", &[OSIMAGE])?;
     node.program("packimage", &["-m", "erofs", CONTAINED])?;
     progress.done("packed");
@@ -140,17 +140,6 @@ struct ManagementNode {
 impl ManagementNode {
     fn install(&self) -> PathBuf {
         self.image.path("install")
-    }
-
-    /// Puts the programs for hosts where nodes and packimage find them.
-    fn serve_programs(&self) -> Result<()> {
-        let served = self.install().join("postscripts");
-        fs::create_dir_all(&served)?;
-        for entry in fs::read_dir(workspace().join("target/postscripts"))? {
-            let entry = entry?;
-            fs::copy(entry.path(), served.join(entry.file_name()))?;
-        }
-        Ok(())
     }
 
     /// Has the node boot into an osimage.

@@ -72,6 +72,7 @@ fn export(root: &RootImage, site: &ComposeSite) -> Result<String> {
             .env("SLIPWAY_CONFIG", root.path("config"));
         succeeded(outcome(&mut command)?).with_context(|| name.to_owned())
     };
+    root.serve_programs()?;
     run("packimage", &[OSIMAGE])?;
     let exported = run("imgexport", &[OSIMAGE, &bundle, "--json"])?;
     let exported: Value = serde_json::from_str(&exported)?;

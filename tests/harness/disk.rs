@@ -1,6 +1,7 @@
 //! The disk of an installed machine, as `tests/machines/disk` built it, and the root image of one without, of
 //! `tests/machines/rootimg`.
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -64,6 +65,20 @@ impl RootImage {
     /// Returns the key that lets root in.
     pub fn key(&self) -> PathBuf {
         self.path("key")
+    }
+
+    /// Puts the programs for hosts where nodes and packimage find them.
+    ///
+    /// # Errors
+    /// When they cannot be read, or not be written there.
+    pub fn serve_programs(&self) -> Result<()> {
+        let served = self.path("install/postscripts");
+        fs::create_dir_all(&served)?;
+        for entry in fs::read_dir(workspace().join("target/postscripts"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), served.join(entry.file_name()))?;
+        }
+        Ok(())
     }
 }
 
