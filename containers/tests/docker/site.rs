@@ -88,10 +88,14 @@ impl Site {
         let words: definitions::ProcessArguments = line.parse().unwrap();
         let (name, arguments) = words.words().split_first().unwrap();
         let run = || outcome(self.command(name).args(arguments).output().unwrap());
-        let is_too_busy = |ran: &Outcome| ran.err.contains("unable to freeze");
-        let again = std::iter::repeat_with(run).take(5);
-        let mut ran = again.skip_while(is_too_busy);
-        ran.next().unwrap_or_else(run)
+        let mut ran = run();
+        for _ in 0..4 {
+            if !ran.err.contains("unable to freeze") {
+                break;
+            }
+            ran = run();
+        }
+        ran
     }
 
     /// Runs a line that must succeed and say nothing on standard error.
