@@ -1,5 +1,6 @@
-//! What hosts run, on a real machine: an installed disk is booted in qemu, becomes a docker host, is
-//! rebooted, and still is one. All from the management node's side: over ssh, TLS and ping.
+//! What hosts run, on real machines: an installed disk is booted in qemu, twice, and both become docker hosts, whose
+//! containers reach each other; one is rebooted, and all still holds. All from the management node's side: over ssh, TLS
+//! and ping.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use e2e::{
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
+use crate::neighbours::Neighbours;
+
 pub(crate) fn trials() -> Vec<Trial> {
     let machine = &[
         Need::Machines,
@@ -19,38 +22,50 @@ pub(crate) fn trials() -> Vec<Trial> {
         Need::Tools(DockerHost::TOOLS),
     ];
     vec![trial(
-        "boot::a_booted_host_becomes_a_docker_host_and_is_one_after_a_reboot",
+        "boot::booted_hosts_become_docker_hosts_and_are_after_a_reboot",
         machine,
-        becomes_a_docker_host,
+        become_docker_hosts,
     )]
 }
 
-fn becomes_a_docker_host() -> Result<()> {
+fn become_docker_hosts() -> Result<()> {
     let programs = static_programs()?;
     let mut progress = Progress::begin();
     let site = Site::new()?;
     site.serve_addresses(&[])?;
     let disk = Disk::find().context("finding the disk of a machine")?;
-    let mut machine = Machine::boot(&site, "docker-host", &disk, &["sw"], "")?;
+    let names = ["docker-host", "docker-host-2"];
+    let [mut machine, second] = Machine::boot_two(&site, names, &disk)?;
     let what = machine.succeed("uname -r; dockerd --version")?;
     progress.done(&format!("booted: {}", what.trim().replace('\n', ", ")));
-    begin_first_boot(&site, &machine, &programs, &DockerHost::SCRIPTS)?;
+    site.serve_files(&workspace().join("target"))?;
+    for machine in [&machine, &second] {
+        begin_first_boot(&site, machine, &programs, &DockerHost::SCRIPTS)?;
+    }
     loses_power(&mut machine)?;
     machine.wait_for_first_boot()?;
+    second.wait_for_first_boot()?;
     progress.done("firstboot, with a loss of power: bridgeprereq, setupdockerhost");
     let host = DockerHost::of(&site, &machine)?;
     host.start_container()?;
     progress.done("container started");
     host.holds(&machine)?;
-    progress.done("proven");
+    let neighbours = Neighbours::start(&site, [&machine, &second], DockerHost::IMAGE)?;
+    neighbours.hold([&machine, &second])?;
+    progress.done("proven, and containers of both hosts");
     dockerd_reads_before_it_is_restarted(&machine)?;
     progress.done("a wrong setting refused");
     machine.reboot()?;
     progress.done("rebooted");
     host.holds(&machine).context("after a reboot")?;
+    neighbours
+        .hold([&machine, &second])
+        .context("after a reboot")?;
     progress.done("proven again");
+    second.power_off()?;
     machine.power_off()?;
     progress.done("switched off");
+    println!("{progress}");
     Ok(())
 }
 
@@ -104,6 +119,7 @@ pub(crate) fn first_boot(
     programs: &[PathBuf],
     scripts: &[&str],
 ) -> Result<()> {
+    site.serve_files(&workspace().join("target"))?;
     begin_first_boot(site, machine, programs, scripts)?;
     machine.wait_for_first_boot()
 }
@@ -114,10 +130,12 @@ fn begin_first_boot(
     programs: &[PathBuf],
     scripts: &[&str],
 ) -> Result<()> {
-    site.serve_files(&workspace().join("target"))?;
     machine.succeed("mkdir -p /opt/slipway/bin /var/lib/slipway")?;
     machine.put(&[program(programs, "firstboot")?], "/opt/slipway/bin/")?;
-    machine.put(&[runlist(site, programs, scripts)?], "/var/lib/slipway/")?;
+    machine.put(
+        &[runlist(site, machine, programs, scripts)?],
+        "/var/lib/slipway/",
+    )?;
     // As an installer does before it reboots: what is lost with the power is not what was installed.
     machine.succeed("/opt/slipway/bin/firstboot --enable && sync && systemctl daemon-reload")?;
     machine
@@ -132,7 +150,12 @@ fn program(programs: &[PathBuf], name: &str) -> Result<PathBuf> {
 }
 
 /// Writes the list that `nodeset` would write: the scripts, and what the programs must be.
-fn runlist(site: &Site, programs: &[PathBuf], scripts: &[&str]) -> Result<PathBuf> {
+fn runlist(
+    site: &Site,
+    machine: &Machine,
+    programs: &[PathBuf],
+    scripts: &[&str],
+) -> Result<PathBuf> {
     let mut named = serde_json::Map::new();
     for (name, path) in [
         ("xHRM", program(programs, "bridgeprereq")?),
@@ -148,10 +171,10 @@ fn runlist(site: &Site, programs: &[PathBuf], scripts: &[&str]) -> Result<PathBu
     let entry = |line: &&str| json!({ "origin": "node", "line": line });
     let entries: Vec<_> = scripts.iter().map(entry).collect();
     let list = json!({
-        "node": "host01",
+        "node": machine.host(),
         "osimage": "none",
         "source": format!("http://{}/install/postscripts", Site::ADDRESS),
-        "environment": { "NODE": "host01", "MASTER": Site::ADDRESS },
+        "environment": { "NODE": machine.host(), "MASTER": Site::ADDRESS },
         "postscripts": [],
         "postbootscripts": entries,
         "programs": named,

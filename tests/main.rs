@@ -8,6 +8,7 @@ mod diskless;
 mod dist;
 mod enrol;
 mod install;
+mod neighbours;
 mod netboot;
 mod revocation;
 mod rules;

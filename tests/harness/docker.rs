@@ -25,6 +25,8 @@ impl<'a> DockerHost<'a> {
     ];
     /// What is on the management node's side.
     pub const TOOLS: &'static [&'static str] = &["busybox", "curl", "docker", "openssl", "tar"];
+    /// The image that `start_container` makes.
+    pub const IMAGE: &'static str = "busybox:1";
     /// The address of the container on the bridge.
     pub const CONTAINER: &'static str = "10.77.0.50";
 
@@ -58,7 +60,7 @@ impl<'a> DockerHost<'a> {
         let (tree, archive) = (shown(&tree), shown(&self.site.path("image.tar")));
         self.site
             .succeed("tar", &["-C", &tree, "-cf", &archive, "bin"])?;
-        self.docker(&["import", &archive, "busybox"])?;
+        self.docker(&["import", &archive, Self::IMAGE])?;
         let place = [
             "--network",
             "mydocker0",
@@ -69,7 +71,7 @@ impl<'a> DockerHost<'a> {
         ];
         // It ends on SIGTERM, as services do: `live-restore` leaves containers to a shutdown's end.
         let script = "trap exit TERM; /bin/busybox sleep 1000000 & wait";
-        let what = ["busybox", "/bin/busybox", "sh", "-c", script];
+        let what = [Self::IMAGE, "/bin/busybox", "sh", "-c", script];
         self.docker(&[&["run", "-d", "--name", "dh01c01"], &place[..], &what[..]].concat())?;
         Ok(())
     }

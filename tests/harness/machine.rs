@@ -2,11 +2,12 @@
 //!
 //! What comes in is a disk that `tests/machines/disk` built, or an empty one; the disk itself is never
 //! written to. What its serial console says is kept in `target/machines/console/`. One machine runs at a
-//! time: two would only slow each other down. Every wait has an end.
+//! time, or two of one site: more would only slow each other down. Every wait has an end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Outcome;
 use crate::deadline::{IdleDeadline, OutOfTime};
 use crate::disk::Disk;
-use crate::qemu::{PID_FILE, Qemu};
-use crate::site::{Site, outcome};
+use crate::qemu::{Qemu, pid_file};
+use crate::site::{Site, address, outcome};
 
 /// How long a machine's console may be silent while it boots or shuts down.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -47,13 +48,18 @@ enum BootOrder {
 #[derive(Debug)]
 pub struct Machine<'a> {
     site: &'a Site,
+    /// Which machine of the site it is, from 1.
+    number: u8,
     qemu: Child,
     key: PathBuf,
     console: PathBuf,
     /// The connection over which commands go; a boot has its own.
     boot: u32,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Rc<Turn>,
 }
+
+/// While it is held, no machine of another site runs.
+type Turn = MutexGuard<'static, ()>;
 
 /// A machine on which nothing is installed, with one NIC.
 #[derive(Debug)]
@@ -89,7 +95,7 @@ impl<'site> BareMachine<'site, '_> {
             BootOrder::DiskThenNetwork => (",bootindex=1", ",bootindex=2", INSTALLATION_TIMEOUT),
             BootOrder::Network => ("", ",bootindex=1", MACHINE_TIMEOUT),
         };
-        let mut qemu = Qemu::new(self.site, self.name, self.kernel, life)?;
+        let mut qemu = Qemu::new(self.site, 1, self.name, self.kernel, life)?;
         let drive = format!(
             "if=none,id=disk,format=raw,cache=unsafe,file={}",
             self.disk.display()
@@ -101,11 +107,62 @@ impl<'site> BareMachine<'site, '_> {
         qemu.plug(self.site, 0, "sw", of_nic)?;
         Ok(Machine {
             site: self.site,
+            number: 1,
             qemu: qemu.command.spawn().context("starting qemu")?,
             key: self.key,
             console: qemu.console,
             boot: 0,
-            _turn: turn,
+            _turn: Rc::new(turn),
+        })
+    }
+}
+
+/// A machine that is installed, with a NIC on each of the switches.
+struct Installed<'a> {
+    number: u8,
+    name: &'a str,
+    disk: &'a Disk,
+    switches: &'a [&'a str],
+    /// More words for its kernel.
+    words: &'a str,
+}
+
+impl Installed<'_> {
+    /// Switches it on, and returns at once.
+    fn start<'site>(&self, site: &'site Site, turn: &Rc<Turn>) -> Result<Machine<'site>> {
+        let (disk, words) = (self.disk, self.words);
+        let kernel = disk.dir.join("vmlinuz");
+        let command_line = format!(
+            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {SYSTEMD_TIMEOUTS} {words}"
+        );
+        let drive = format!(
+            "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file={}",
+            disk.dir.join("disk.raw").display()
+        );
+        let mut qemu = Qemu::new(site, self.number, self.name, &kernel, MACHINE_TIMEOUT)?;
+        qemu.command
+            .args([
+                "-m",
+                "1024",
+                "-drive",
+                &drive,
+                "-device",
+                "nvme,drive=disk,serial=disk",
+            ])
+            .arg("-kernel")
+            .arg(kernel)
+            .args(["-append", &command_line]);
+        for (nic, switch) in self.switches.iter().enumerate() {
+            qemu.plug(site, u8::try_from(nic)?, switch, ",romfile=")?;
+        }
+        Ok(Machine {
+            site,
+            number: self.number,
+            qemu: qemu.command.spawn().context("starting qemu")?,
+            key: disk.key(),
+            console: qemu.console,
+            boot: 0,
+            _turn: Rc::clone(turn),
         })
     }
 }
@@ -123,41 +180,49 @@ impl<'a> Machine<'a> {
         switches: &[&str],
         words: &str,
     ) -> Result<Self> {
-        let turn = turn();
-        let kernel = disk.dir.join("vmlinuz");
-        let command_line = format!(
-            "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {SYSTEMD_TIMEOUTS} {words}"
-        );
-        let drive = format!(
-            "if=none,id=disk,format=raw,cache=unsafe,snapshot=on,file={}",
-            disk.dir.join("disk.raw").display()
-        );
-        let mut qemu = Qemu::new(site, name, &kernel, MACHINE_TIMEOUT)?;
-        qemu.command
-            .args([
-                "-m",
-                "1024",
-                "-drive",
-                &drive,
-                "-device",
-                "nvme,drive=disk,serial=disk",
-            ])
-            .arg("-kernel")
-            .arg(kernel)
-            .args(["-append", &command_line]);
-        for (number, switch) in switches.iter().enumerate() {
-            qemu.plug(site, u8::try_from(number)?, switch, ",romfile=")?;
-        }
-        let machine = Self {
-            site,
-            qemu: qemu.command.spawn().context("starting qemu")?,
-            key: disk.key(),
-            console: qemu.console,
-            boot: 0,
-            _turn: turn,
+        let installed = Installed {
+            number: 1,
+            name,
+            disk,
+            switches,
+            words,
         };
+        let machine = installed.start(site, &Rc::new(turn()))?;
         machine.wait(IDLE_TIMEOUT)?;
         Ok(machine)
+    }
+
+    /// Boots an installed disk on two machines, each with a NIC on the first switch. Returns when both let root in.
+    pub fn boot_two(site: &'a Site, names: [&str; 2], disk: &Disk) -> Result<[Self; 2]> {
+        let turn = Rc::new(turn());
+        let start = |number, name| {
+            // What tells hosts apart: without an id of its own the second one asks for the address of the first.
+            let words =
+                format!("systemd.machine_id={number:032x} systemd.hostname=host{number:02}");
+            let installed = Installed {
+                number,
+                name,
+                disk,
+                switches: &["sw"],
+                words: &words,
+            };
+            installed.start(site, &turn)
+        };
+        let machines = [start(1, names[0])?, start(2, names[1])?];
+        for machine in &machines {
+            machine.wait(IDLE_TIMEOUT)?;
+        }
+        Ok(machines)
+    }
+
+    /// Its address on the first switch.
+    pub fn address(&self) -> String {
+        address(self.number)
+    }
+
+    /// Its name.
+    pub fn host(&self) -> String {
+        format!("host{:02}", self.number)
     }
 
     /// Says whether it is still on.
@@ -171,7 +236,7 @@ impl<'a> Machine<'a> {
         command
             .args(["-k", "5", COMMAND_TIMEOUT, "ssh"])
             .args(self.options())
-            .arg(format!("root@{}", Self::ADDRESS))
+            .arg(format!("root@{}", self.address()))
             .arg(line);
         outcome(&mut command).with_context(|| format!("running on the machine: {line}"))
     }
@@ -197,13 +262,13 @@ impl<'a> Machine<'a> {
 
     /// Copies files there, into a directory that exists.
     pub fn put(&self, files: &[PathBuf], directory: &str) -> Result<()> {
-        let target = format!("root@{}:{directory}", Self::ADDRESS);
+        let target = format!("root@{}:{directory}", self.address());
         self.copy(files.iter().map(|file| file.display().to_string()), target)
     }
 
     /// Fetches a file or a directory from there.
     pub fn fetch(&self, path: &str, into: &Path) -> Result<()> {
-        let source = format!("root@{}:{path}", Self::ADDRESS);
+        let source = format!("root@{}:{path}", self.address());
         self.copy([source].into_iter(), into.display().to_string())
     }
 
@@ -319,7 +384,9 @@ impl<'a> Machine<'a> {
     fn options(&self) -> impl Iterator<Item = String> {
         let control = format!(
             "ControlPath={}",
-            self.site.path(&format!("ssh{}", self.boot)).display()
+            self.site
+                .path(&format!("ssh{}.{}", self.number, self.boot))
+                .display()
         );
         let key = format!("IdentityFile={}", self.key.display());
         let options = [
@@ -352,7 +419,7 @@ impl Drop for Machine<'_> {
             return;
         }
         // The child here only waits for qemu, which is a process of the site's namespace.
-        match fs::read_to_string(self.site.path(PID_FILE)) {
+        match fs::read_to_string(self.site.path(&pid_file(self.number))) {
             Ok(pid) => drop(self.site.run("kill", &["-9", pid.trim()])),
             Err(_) => drop(self.qemu.kill()),
         }
@@ -360,8 +427,8 @@ impl Drop for Machine<'_> {
     }
 }
 
-/// Waits until no other machine runs.
-fn turn() -> MutexGuard<'static, ()> {
+/// Waits until no machine of another site runs.
+fn turn() -> Turn {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

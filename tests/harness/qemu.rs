@@ -9,17 +9,27 @@ use anyhow::Result;
 use crate::bin::workspace;
 use crate::site::{Site, mac};
 
-/// Where qemu says which process it is, in the site's directory.
-pub(crate) const PID_FILE: &str = "qemu.pid";
+/// Where the qemu of a machine says which process it is, in the site's directory.
+pub(crate) fn pid_file(number: u8) -> String {
+    format!("qemu{number}.pid")
+}
 
 /// The command line of a machine.
 pub(crate) struct Qemu {
     pub(crate) command: Command,
     pub(crate) console: PathBuf,
+    /// Which machine of the site it is, from 1.
+    number: u8,
 }
 
 impl Qemu {
-    pub(crate) fn new(site: &Site, name: &str, kernel: &Path, life: &str) -> Result<Self> {
+    pub(crate) fn new(
+        site: &Site,
+        number: u8,
+        name: &str,
+        kernel: &Path,
+        life: &str,
+    ) -> Result<Self> {
         let consoles = workspace().join("target/machines/console");
         fs::create_dir_all(&consoles)?;
         let console = consoles.join(format!("{name}.log"));
@@ -32,20 +42,24 @@ impl Qemu {
             .args(["-accel", accelerator, "-cpu", processor, "-smp", "2"])
             .args(["-nodefaults", "-no-user-config", "-display", "none"])
             .args(["-device", "virtio-rng-pci", "-pidfile"])
-            .arg(site.path(PID_FILE))
+            .arg(site.path(&pid_file(number)))
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             // What a snapshot changes lies in files there.
             .env("TMPDIR", "/dev/shm");
-        Ok(Self { command, console })
+        Ok(Self {
+            command,
+            console,
+            number,
+        })
     }
 
-    /// Gives it a NIC on a switch.
-    pub(crate) fn plug(&mut self, site: &Site, number: u8, switch: &str, more: &str) -> Result<()> {
-        let tap = format!("tap{number}");
+    /// Gives it a NIC, counted from 0, on a switch.
+    pub(crate) fn plug(&mut self, site: &Site, nic: u8, switch: &str, more: &str) -> Result<()> {
+        let tap = format!("tap{}.{nic}", self.number);
         site.succeed("ip", &["tuntap", "add", &tap, "mode", "tap"])?;
         site.succeed("ip", &["link", "set", &tap, "master", switch, "up"])?;
-        let mac = mac(1 + 16 * number);
+        let mac = mac(self.number + 16 * nic);
         self.command
             .arg("-netdev")
             .arg(format!("tap,id={tap},ifname={tap},script=no,downscript=no"))
