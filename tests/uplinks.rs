@@ -163,7 +163,9 @@ fn networkmanager() -> Result<()> {
         .args(["-q", "-n", "-i", "0.01", "-c", "2000", Machine::ADDRESS])
         .stdout(Stdio::piped())
         .spawn()?;
-    machine.succeed("bridgeprereq eth0:mydocker0")?;
+    machine.succeed(
+        "bridgeprereq eth0:mydocker0 || { code=$?; journalctl -q -o short-precise -u NetworkManager -n 120; exit $code; }",
+    )?;
     let seen = String::from_utf8(ping.wait_with_output()?.stdout)?;
     let summary = seen.lines().find(|line| line.contains("packets"));
     println!(

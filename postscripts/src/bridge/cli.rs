@@ -59,7 +59,7 @@ struct Args {
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     firewall: Firewall,
     /// Seconds until everything is put back unless it is proven to work
-    #[arg(long, value_name = "S", overrides_with = "timeout", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "S", overrides_with = "timeout", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// An address that must answer before and after; may be repeated
     #[arg(long = "probe", value_name = "ADDR")]
@@ -79,7 +79,7 @@ pub fn main() -> ExitCode {
     if let [_, first, root, timeout] = arguments.as_slice()
         && first == WATCHDOG
     {
-        let timeout = timeout.to_string_lossy().parse().unwrap_or(30_000);
+        let timeout = timeout.to_string_lossy().parse().unwrap_or(60_000);
         return run_watchdog(Path::new(root), Duration::from_millis(timeout));
     }
     match without_xhrm(arguments) {
