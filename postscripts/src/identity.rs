@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use definitions::{IdentityFiles, SignedIdentity};
 
-use crate::files::load_text;
+use crate::owner::load_state_text;
 use crate::tls::{CertificateInfo, KeyPem, certificates_in};
 
 /// The identity of a host.
@@ -40,7 +40,7 @@ impl HostIdentity {
     pub(crate) fn load(root: &Path) -> Result<Option<Self>> {
         let directory = directory(root);
         let loading = || format!("loading the identity in {}", directory.display());
-        let text = |name: &str| load_text(&directory.join(name));
+        let text = |name: &str| load_state_text(&directory.join(name));
         let Some(certificate) = text(IdentityFiles::CERTIFICATE).with_context(loading)? else {
             return Ok(None);
         };

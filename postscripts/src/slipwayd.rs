@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use definitions::IdentityFiles;
 use serde::{Deserialize, Serialize};
 
-use crate::files::load_text;
 use crate::identity::directory;
+use crate::owner::load_state_text;
 use crate::timed_stream::{TimeLimits, TimedStream};
 use crate::tls_client::{CheckedTime, ClientIdentity, TlsClient, TlsStream};
 
@@ -29,7 +29,8 @@ impl ServerAddress {
     /// When it is not there, or cannot be read.
     pub(crate) fn load(root: &Path) -> Result<Self> {
         let path = directory(root).join(IdentityFiles::SERVER);
-        let text = load_text(&path)?.with_context(|| format!("there is no {}", path.display()))?;
+        let text =
+            load_state_text(&path)?.with_context(|| format!("there is no {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
     }
 

@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 
 use super::Paths;
 use super::lists::{Lists, host_identity, keep};
-use crate::files::{self, load_text};
+use crate::files;
 use crate::http;
+use crate::owner::load_state_text;
 use crate::slipwayd::ServerAddress;
 use crate::timed_stream::TimeLimits;
 
@@ -72,7 +73,7 @@ fn note(paths: &Paths, last: &LastFetch) -> Result<()> {
 impl LastFetch {
     /// Reads what came of it; `None` where it was not asked for since the start of this host.
     pub(super) fn load(paths: &Paths) -> Option<Self> {
-        let text = load_text(&paths.last()).ok().flatten()?;
+        let text = load_state_text(&paths.last()).ok().flatten()?;
         serde_json::from_str(&text).ok()
     }
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use definitions::{IdentityFiles, Lock};
+use definitions::IdentityFiles;
 use time::OffsetDateTime;
 
 use super::Paths;
-use crate::files::{self, load_text};
+use crate::files;
 use crate::identity::{self, HostIdentity};
+use crate::owner::{load_state_text, lock_state};
 use crate::tls::{CertificateInfo, PresentedCertificate, RevocationList, certificates_in};
 
 /// How far the clocks of this host and of the management node may differ.
@@ -39,7 +40,7 @@ impl Lists {
     /// Reads what is kept; `None` where there is nothing yet.
     pub(super) fn load(paths: &Paths) -> Result<Option<Self>> {
         let path = paths.list();
-        let Some(text) = load_text(&path)? else {
+        let Some(text) = load_state_text(&path)? else {
             return Ok(None);
         };
         let lists = Self::parse(&text, &host_identity(paths)?);
@@ -92,7 +93,7 @@ pub(super) fn host_identity(paths: &Paths) -> Result<HostIdentity> {
 /// # Errors
 /// When they are older, or not yet valid; what is kept stays.
 pub(super) fn keep(paths: &Paths, text: &str, now: OffsetDateTime) -> Result<Lists> {
-    let _lock = Lock::acquire_private(&paths.lock(), LOCK_TIMEOUT, &mut |_| {})?;
+    let _lock = lock_state(&paths.lock(), LOCK_TIMEOUT, &mut |_| {})?;
     let lists = Lists::parse(text, &host_identity(paths)?)?;
     if lists.0.iter().any(|list| list.from > now + CLOCKS) {
         bail!(

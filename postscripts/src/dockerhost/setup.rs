@@ -17,7 +17,7 @@ use super::plan::{Plan, plan};
 use super::report::Report;
 use super::{apply, authorization, forwarding, preflight, registries, status, uplink};
 use crate::fault::Fault;
-use crate::owner::check_state;
+use crate::owner::lock_state;
 
 /// Runs `setupdockerhost`.
 ///
@@ -79,8 +79,7 @@ fn recover(host: &HostUpdate<'_>) -> Result<()> {
 
 /// One run at a time; the lock goes with the process.
 fn lock(paths: &HostPaths) -> Result<Lock> {
-    check_state(Path::new("/"), &paths.state())?;
-    Lock::acquire_private(&paths.lock(), Duration::ZERO, &mut |_| {})
+    lock_state(&paths.lock(), Duration::ZERO, &mut |_| {})
 }
 
 /// Refuses, before anything is touched, a network that cannot be made; then brings its NIC in.

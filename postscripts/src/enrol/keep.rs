@@ -7,8 +7,9 @@ use definitions::{IdentityFiles, SignedIdentity};
 
 use super::ask::EnrolmentFailure;
 use super::{sshd, trees};
-use crate::files::{self, load_text};
+use crate::files;
 use crate::identity::{HostIdentity, directory};
+use crate::owner::load_state_text;
 use crate::slipwayd::ServerAddress;
 use crate::tls::KeyPem;
 
@@ -23,7 +24,7 @@ pub(super) struct Kept<'a> {
 /// Returns the key of this host, which is made where there is none, and on the disk before anybody is asked to sign it.
 pub(super) fn key(root: &Path) -> Result<KeyPem> {
     let path = directory(root).join(IdentityFiles::KEY);
-    if let Some(text) = load_text(&path)? {
+    if let Some(text) = load_state_text(&path)? {
         return Ok(KeyPem::new(text));
     }
     let key = KeyPem::generate()?;

@@ -21,11 +21,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
-use definitions::{EnrolmentOrder, IdentityFiles, Lock, Runlist};
+use definitions::{EnrolmentOrder, IdentityFiles, Runlist};
 use time::{Duration, OffsetDateTime};
 
 use crate::files::{self, load_text, under_root};
 use crate::identity::{HostIdentity, directory, is_said};
+use crate::owner::{load_state_text, lock_state};
 use crate::program;
 use crate::slipwayd::ServerAddress;
 use crate::tls::certificates_in;
@@ -48,12 +49,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(state) = &args.report {
         return report::report(root, state).with_context(|| format!("reporting '{state}'"));
     }
-    files::ensure_dir(&directory(root), 0o700)?;
-    let _lock = Lock::acquire_private(
-        &directory(root).join(".lock"),
-        std::time::Duration::ZERO,
-        &mut |_| {},
-    )?;
+    let lock = directory(root).join(".lock");
+    let _lock = lock_state(&lock, std::time::Duration::ZERO, &mut |_| {})?;
     let mut behind = Duration::ZERO;
     let identity = match due(&args)? {
         Due::Nothing(identity) => identity,
@@ -156,7 +153,7 @@ fn due(args: &Args) -> Result<Due> {
 fn order(root: &Path) -> Result<Option<EnrolmentOrder>> {
     let path = order_path(root);
     let reading = || format!("reading {}", path.display());
-    let Some(text) = load_text(&path)? else {
+    let Some(text) = load_state_text(&path)? else {
         return Ok(None);
     };
     let mut order: EnrolmentOrder = serde_json::from_str(&text).with_context(reading)?;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::files::{self, load_text, under_root};
 use crate::identity::directory;
+use crate::owner::load_state_text;
 use crate::program;
 
 /// The certificate as it is kept with the identity.
@@ -43,7 +44,7 @@ fn host_key(root: &Path) -> Result<Option<(String, String)>> {
 
 /// Puts the certificate beside its key, and has sshd show it.
 pub(super) fn apply(root: &Path) -> Result<()> {
-    let kept = load_text(&directory(root).join(CERTIFICATE))?;
+    let kept = load_state_text(&directory(root).join(CERTIFICATE))?;
     let (Some(certificate), Some((key, _))) = (kept, host_key(root)?) else {
         return Ok(());
     };

@@ -15,6 +15,7 @@ use definitions::IdentityFiles;
 
 use crate::files::{self, load_text, under_root};
 use crate::identity::directory;
+use crate::owner::load_state_text;
 use crate::program;
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
@@ -36,7 +37,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// When a file cannot be written; another run begins anew.
 pub(super) fn apply(root: &Path, keys: &str) -> Result<()> {
     let kept = directory(root).join(IdentityFiles::TREES);
-    let before = load_text(&kept)?.unwrap_or_default();
+    let before = load_state_text(&kept)?.unwrap_or_default();
     let given = blocks(keys);
     if given.is_empty() {
         return Ok(());

@@ -11,7 +11,7 @@
 use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::write::{create, kept, remove, replace, staged, sync_parent};
 use super::{Access, FileChange, under_root};
 use crate::fault::Fault;
+use crate::owner::check_state;
 
 const RECORD_NAME: &str = "journal.json";
 const NOTE_NAME: &str = "note.json";
@@ -412,6 +413,7 @@ fn clear(dir: &Path) -> io::Result<()> {
 
 fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let reading = || format!("reading {}", path.display());
+    check_state(Path::new("/"), &absolute(path)?).with_context(reading)?;
     match fs::read(path) {
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)

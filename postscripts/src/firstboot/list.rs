@@ -10,11 +10,12 @@ use definitions::{Results, Runlist, ScriptLine, ScriptOrigin};
 use super::job::{ScriptJob, ScriptPhase};
 use super::paths::NodePaths;
 use crate::files;
+use crate::owner::load_state;
 
 /// Loads the node's list.
 pub(super) fn load(paths: &NodePaths) -> Result<Runlist> {
     let path = paths.list();
-    let Some((bytes, _)) = files::load(&path)? else {
+    let Some(bytes) = load_state(&path)? else {
         bail!(
             "there is no {}: it belongs to the node's assets; 'nodeset' writes them, and the installer or \
              'updatenode' brings it here",

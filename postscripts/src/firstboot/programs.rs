@@ -19,6 +19,7 @@ use super::record::EX_TEMPFAIL;
 use super::report::step;
 use crate::files;
 use crate::http::{Failure, Url};
+use crate::owner::check_state;
 
 /// The mode of a program and of the directories above it.
 const MODE: u32 = 0o755;
@@ -48,6 +49,7 @@ pub(super) fn ensure(paths: &NodePaths, list: &Runlist, name: &str) -> Result<()
     };
     let path = paths.program(name);
     let local = |error: anyhow::Error| fetch_error(126, format!("{error:#}"));
+    check_state(Path::new("/"), path.parent().unwrap_or(&path)).map_err(local)?;
     if is_right(&path, program).map_err(local)? {
         return Ok(());
     }
@@ -112,7 +114,9 @@ fn is_right(path: &Path, program: &ProgramDigest) -> Result<bool> {
     let Ok(meta) = fs::symlink_metadata(path) else {
         return Ok(false);
     };
-    if !meta.is_file() || meta.len() != program.size {
+    // whose file it is may write it again after this
+    let is_ours = meta.is_file() && check_state(Path::new("/"), path).is_ok();
+    if !is_ours || meta.len() != program.size {
         return Ok(false);
     }
     let reading = || format!("reading {}", path.display());

@@ -16,6 +16,7 @@ use super::runner::ScriptRunner;
 use super::status_file::{self, boot_id, now};
 use super::{programs, script, show, site_report, unit, xcat_status};
 use crate::files;
+use crate::owner::load_state;
 
 /// Runs `firstboot`.
 ///
@@ -74,7 +75,7 @@ fn installer(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
 /// Runs the postbootscripts, until all have ended once. Before them come the postscripts that no installer has
 /// run: a diskless node has none.
 fn boot(paths: &NodePaths, args: &Args) -> Result<ExitCode> {
-    if paths.done().exists() {
+    if load_state(&paths.done())?.is_some() {
         result("nothing to do: every postbootscript has ended");
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::paths::NodePaths;
 use super::record::{InstallStatus, ScriptRecord, ScriptState, Status};
-use crate::files;
+use crate::owner::load_state;
 
 /// How many last lines of a script that failed are shown.
 const TAIL_SHOWN: usize = 5;
@@ -17,7 +17,7 @@ pub(super) fn show(paths: &NodePaths, json: bool) -> Result<ExitCode> {
     let path = paths.status();
     let reading = || format!("reading {}", path.display());
     let mut out = io::stdout().lock();
-    let Some((bytes, _)) = files::load(&path)? else {
+    let Some(bytes) = load_state(&path)? else {
         if json {
             writeln!(out, "null")?
         } else {

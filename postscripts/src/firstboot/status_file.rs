@@ -12,14 +12,14 @@ use super::paths::NodePaths;
 use super::record::Status;
 use super::report::step;
 use crate::files;
-use crate::owner::check_state;
+use crate::owner::{check_state, load_state};
 
 /// Loads the status; one that cannot be read is renamed and reported, and everything is as if nothing had run.
 pub(super) fn load(paths: &NodePaths) -> Result<Status> {
     let path = paths.status();
-    let problem = match files::load(&path) {
+    let problem = match load_state(&path) {
         Ok(None) => return Ok(Status::default()),
-        Ok(Some((bytes, _))) => match serde_json::from_slice(&bytes) {
+        Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
             Ok(status) => return Ok(status),
             Err(error) => error.to_string(),
         },

@@ -2,7 +2,8 @@
 //! can have written it.
 //!
 //! In: the root directory with its `/proc`, names of programs, paths. Out: a [`HostProgram`] that root alone
-//! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled. All
+//! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled, and our own state where
+//! it can have put it. All
 //! that looks at processes goes through here. What is never trusted: a process's name (`comm`), its first
 //! word, `/proc/PID/exe` as something to be started, a path with a link in it.
 //!
@@ -26,6 +27,7 @@
 mod directory;
 mod process;
 mod program;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -34,7 +36,8 @@ use nix::unistd::geteuid;
 
 pub(crate) use directory::RootOnlyDirectory;
 pub(crate) use process::{HostProcess, View, is_trusted, running, running_untrusted};
-pub(crate) use program::{HostProgram, check, check_state};
+pub(crate) use program::{HostProgram, check};
+pub(crate) use state::{check_state, load_state, load_state_text, lock_state};
 
 /// Others than the owner may write, and what they put there is not confined to them (`S_ISVTX`).
 fn is_writable_by_others(stat: &FileStat, acl: impl FnOnce() -> bool) -> bool {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::stat::stat;
 use rustix::fs::getxattr_query;
 
-use super::{ACL, has_acl, own_user, untrusted_reason};
+use super::{ACL, has_acl, untrusted_reason};
 use crate::files::under_root;
 
 /// Where hosts keep programs, the daemons of systemd and NetworkManager's helpers among them.
@@ -84,28 +84,8 @@ pub(crate) fn check(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(Path::new("/").join(inside))
 }
 
-/// Says that root alone can have filled the directory at `path`; of one that is not there yet, what exists of the way to
-/// it is looked at.
-///
-/// # Errors
-/// When somebody else may change it or what leads to it. Who is not root has nothing that others could get by it.
-pub(crate) fn check_state(root: &Path, path: &Path) -> Result<()> {
-    let there = path
-        .ancestors()
-        .find(|part| under_root(root, part).exists());
-    let Some(there) = there.filter(|_| own_user() == 0) else {
-        return Ok(());
-    };
-    let place = under_root(root, there);
-    let base = fs::canonicalize(root).with_context(|| format!("looking at {}", root.display()))?;
-    let real =
-        fs::canonicalize(&place).with_context(|| format!("looking at {}", there.display()))?;
-    let inside = real.strip_prefix(&base).unwrap_or(&real);
-    check_ways(root, &base, there, inside)
-}
-
 /// Looks at every directory that leads to `path` by name, and to `inside` once links are followed.
-fn check_ways(root: &Path, base: &Path, path: &Path, inside: &Path) -> Result<()> {
+pub(super) fn check_ways(root: &Path, base: &Path, path: &Path, inside: &Path) -> Result<()> {
     let named = path.ancestors().skip(1).map(|dir| under_root(root, dir));
     let followed = inside.ancestors().map(|dir| base.join(dir));
     for part in named.chain(followed) {

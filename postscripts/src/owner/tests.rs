@@ -187,9 +187,9 @@ fn a_state_that_others_may_have_made_is_refused() {
             own_user() == 0
         );
     };
-    let state = Path::new("/var/lib/slipway/bridgeprereq");
+    let state = Path::new("/var/lib/slipway/bridgeprereq/live.json");
     type Change = fn(&Host, &dyn Fn(PathBuf));
-    let table: [(Change, Option<&str>); 5] = [
+    let table: [(Change, Option<&str>); 6] = [
         (|_, _| {}, None),
         (|host, _| host.write("var/lib/slipway/x", 0o600), None),
         (
@@ -205,6 +205,16 @@ fn a_state_that_others_may_have_made_is_refused() {
                 give(host.at("var/lib/slipway/bridgeprereq"));
             },
             Some("/var/lib/slipway/bridgeprereq is not root's alone: it belongs to user 65534"),
+        ),
+        // what was left in a directory before root had it
+        (
+            |host, give| {
+                host.write("var/lib/slipway/bridgeprereq/live.json", 0o600);
+                give(host.at("var/lib/slipway/bridgeprereq/live.json"));
+            },
+            Some(
+                "/var/lib/slipway/bridgeprereq/live.json is not root's alone: it belongs to user 65534",
+            ),
         ),
         (
             |host, give| {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod endings;
+mod foreign_state;
 mod lists;
 mod network;
 mod node;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         lists::TESTS,
         system::TESTS,
         xcat::TESTS,
+        foreign_state::TESTS,
     ]
     .concat();
     let trials = tests

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bridge::net::Step;
 use crate::files;
-use crate::owner::check_state;
+use crate::owner::{check_state, lock_state};
 
 /// Where journals and locks lie, below the root.
 const STATE_DIR: &str = "var/lib/slipway/bridgeprereq";
@@ -52,6 +52,7 @@ impl ChangeJournal {
     pub(crate) fn load(root: &Path) -> Result<Option<Self>> {
         let path = path(root);
         let reading = || format!("reading {}", path.display());
+        check_state(root, &Path::new("/").join(STATE_DIR).join(NAME)).with_context(reading)?;
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -88,8 +89,7 @@ impl ChangeJournal {
 
 /// Takes the lock that one run at a time holds, with its watchdog; makes its directory if need be.
 pub(crate) fn lock(root: &Path, timeout: Duration, waiting: &mut dyn FnMut(&str)) -> Result<Lock> {
-    check_state(root, &Path::new("/").join(STATE_DIR))?;
-    Lock::acquire_private(&root.join(STATE_DIR).join("lock"), timeout, waiting)
+    lock_state(&root.join(STATE_DIR).join("lock"), timeout, waiting)
 }
 
 fn path(root: &Path) -> PathBuf {
