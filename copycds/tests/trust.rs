@@ -22,6 +22,11 @@ fn main() {
             signed_list,
         ),
         trial(
+            "every_signature_of_a_list_is_looked_at",
+            tools,
+            several_signatures,
+        ),
+        trial(
             "a_digest_that_is_given_vouches_for_the_image",
             tools,
             given_digest,
@@ -186,6 +191,56 @@ fn signed_list() {
     fs::write(&iso, bytes).unwrap();
     let error = site.refused(&["--sums", text(&clear), text(&iso)]);
     assert!(error.contains(", but list says "), "{error}");
+}
+
+fn several_signatures() {
+    let site = Site::new();
+    let iso = site.0.mini_debian("m.iso", false);
+    let keys = site.config().join("keyrings");
+    let foreign = site.0.path().join("foreign");
+    fs::create_dir(&keys).unwrap();
+    fs::create_dir(&foreign).unwrap();
+    let list = format!("{}  m.iso\n", digest(&iso)).into_bytes();
+    let at = |name: &str| site.0.path().join(name);
+    fs::write(at("SHA256SUMS"), &list).unwrap();
+    // Whichever of them has the better name.
+    fs::write(at("SHA256SUMS.sign"), gpg::detach_sign(&list, &foreign)).unwrap();
+    fs::write(at("SHA256SUMS.asc"), gpg::detach_sign(&list, &keys)).unwrap();
+    site.done(&[&iso]);
+    assert_eq!(site.trust(), "signed");
+    // One of another text, and one that cannot be read.
+    fs::remove_dir_all(site.tree()).unwrap();
+    let bad = gpg::detach_sign(b"another list\n", &foreign);
+    fs::rename(foreign.join("test.asc"), keys.join("foreign.asc")).unwrap();
+    fs::write(at("SHA256SUMS.sign"), bad).unwrap();
+    let error = site.refused(&[&iso]);
+    assert!(
+        error.contains("SHA256SUMS.sign is not a signature of what"),
+        "{error}"
+    );
+    fs::remove_file(at("SHA256SUMS.sign")).unwrap();
+    symlink("nowhere", at("SHA256SUMS.sign")).unwrap();
+    let error = site.refused(&[&iso]);
+    assert!(
+        error.contains(": reading ") && error.contains("SHA256SUMS.sign: "),
+        "{error}"
+    );
+    // A list beside its copy that is signed as a whole, as CentOS has it.
+    for name in ["SHA256SUMS", "SHA256SUMS.sign", "SHA256SUMS.asc"] {
+        fs::remove_file(at(name)).unwrap();
+    }
+    fs::write(at("sha256sum.txt"), &list).unwrap();
+    fs::write(at("sha256sum.txt.asc"), gpg::clear_sign(&list, &keys)).unwrap();
+    for sums in [None, Some("sha256sum.txt"), Some("sha256sum.txt.asc")] {
+        let sums = sums.map(|name| format!("--sums={}", at(name).display()));
+        let arguments: Vec<_> = sums
+            .into_iter()
+            .chain([iso.display().to_string()])
+            .collect();
+        site.done(&arguments);
+        assert_eq!(site.trust(), "signed", "{arguments:?}");
+        fs::remove_dir_all(site.tree()).unwrap();
+    }
 }
 
 fn given_digest() {

@@ -12,6 +12,7 @@ use ipnetwork::IpNetwork;
 
 use crate::context;
 use crate::problem::Problem;
+use crate::site_values;
 
 /// The networks and addresses of the whole site.
 #[derive(Debug)]
@@ -131,7 +132,7 @@ impl AddressBook {
         server: IpAddr,
     ) -> Result<context::NodeFacts, Vec<Problem>> {
         let name = &node.name;
-        let mut problems = Vec::new();
+        let mut problems = site_values::of_node(node);
         let mac = node.mac.as_ref().map_or("", |mac| mac.first());
         if mac.is_empty() {
             problems.push(Problem::new(format!(

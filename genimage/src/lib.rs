@@ -47,6 +47,7 @@ mod scripts;
 mod secrets;
 mod shipped;
 mod site_context;
+mod site_values;
 pub mod template;
 mod timezone;
 mod vouch;

@@ -116,7 +116,6 @@ impl NodeRenderer<'_> {
             .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let facts = collector.all(self.addresses.facts(node, self.site, address));
         collector.one(check_reach(node, image.installer, address));
-        let disk = collector.one(disk(node, image));
         collector.one(check_architecture(node, image));
         let kernel = collector.one(kernel(node, image));
         collector.one(self.root.check(&node.name, &image.distro));
@@ -129,14 +128,8 @@ impl NodeRenderer<'_> {
             .as_ref()
             .and_then(|lists| collector.all(lists.programs(&node.name, self.programs)));
         let firstboot = collector.one(self.firstboot(node, lists.as_ref()));
-        let (
-            Some(facts),
-            Some(disk),
-            Some(lists),
-            Some(programs),
-            Some(mut kernel),
-            Some(firstboot),
-        ) = (facts, disk, lists, programs, kernel, firstboot)
+        let (Some(facts), Some(lists), Some(programs), Some(mut kernel), Some(firstboot)) =
+            (facts, lists, programs, kernel, firstboot)
         else {
             return Err(problems);
         };
@@ -168,7 +161,7 @@ impl NodeRenderer<'_> {
             source,
             tree,
             extras,
-            disk,
+            disk: disk(node, image),
             root: self.root.clone(),
             locale: self.locale(),
             ports: ports(&lists),
@@ -387,18 +380,12 @@ fn published(runlist: &Runlist) -> Result<String, Problem> {
 }
 
 /// Says where to install to.
-fn disk(node: &Node, image: &ResolvedImage) -> Result<Disk, Problem> {
-    if let Some(disk) = node.disk.as_ref().filter(|disk| !disk.starts_with("/dev/")) {
-        return Err(Problem::new(format!(
-            "{}: its disk '{disk}' is not a device: expected a path such as /dev/sda or /dev/disk/by-id/…",
-            node.name
-        )));
-    }
-    Ok(Disk {
+fn disk(node: &Node, image: &ResolvedImage) -> Disk {
+    Disk {
         device: node.disk.clone(),
         smallest: MIN_DISK_BYTES,
         layout: image.layout.clone(),
-    })
+    }
 }
 
 /// Says what the firewall lets in: ssh, and a docker host's engine.

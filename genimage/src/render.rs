@@ -1,6 +1,7 @@
 //! One node's assets: rendered and checked. Nothing is written here.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use definitions::{EnrolmentToken, Node, Runlist};
 
@@ -13,6 +14,7 @@ use crate::node_context::{NodeRenderer, key_file};
 use crate::problem::Problem;
 use crate::secrets;
 use crate::template::RenderValues;
+use crate::timezone;
 
 /// What iPXE runs on the node.
 const BOOT_SCRIPT: &str = "boot.ipxe";
@@ -41,6 +43,12 @@ pub(crate) fn assets(
                         &image.distro,
                         file,
                         &text,
+                    ));
+                    findings.append(timezone::check_file(
+                        Path::new(timezone::DATABASE),
+                        image.installer,
+                        (file, &text),
+                        &node_context.context.locale.timezone,
                     ));
                 }
                 if *file == BOOT_SCRIPT {

@@ -156,7 +156,11 @@ pub(crate) fn foreign_text(bytes: &[u8]) -> Option<String> {
         );
     }
     let lines = bytes.split(|&byte| byte == b'\n');
-    let line = (1..).zip(lines).find(|(_, line)| line.ends_with(b"\r"))?.0;
+    // within the first line, which names the interpreter, it is a part of that wherever it is
+    let is_foreign = |(number, line): &(usize, &[u8])| {
+        line.ends_with(b"\r") || *number == 1 && line.contains(&b'\r')
+    };
+    let line = (1..).zip(lines).find(is_foreign)?.0;
     Some(format!(
         "its line {line} ends in a carriage return: save it with line ends of Unix, as by dos2unix"
     ))
@@ -305,6 +309,12 @@ mod tests {
             ("text\r\n", None),
             (
                 "#!/bin/sh\r\necho\r\n",
+                Some(
+                    "its line 1 ends in a carriage return: save it with line ends of Unix, as by dos2unix",
+                ),
+            ),
+            (
+                "#!/bin/sh\recho\recho",
                 Some(
                     "its line 1 ends in a carriage return: save it with line ends of Unix, as by dos2unix",
                 ),

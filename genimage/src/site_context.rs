@@ -31,6 +31,7 @@ use crate::rootimg::spec::{RootSpec, SiteParts};
 use crate::scripts::Programs;
 use crate::secrets;
 use crate::shipped;
+use crate::site_values;
 use crate::timezone;
 use crate::vouch::SiteKey;
 
@@ -114,7 +115,8 @@ impl SiteContext {
         let site_key = SiteKey::of(catalog)?;
         let zone = site.timezone.as_deref();
         let zone = zone.map(|zone| timezone::check(Path::new(timezone::DATABASE), zone));
-        let mut problems = Vec::new();
+        let mut problems = site_values::of_site(&site);
+        problems.extend(networks.iter().flat_map(site_values::of_network));
         if site.bootlevel == Some(BootLevel::Signed) && !signs {
             problems.push(Problem::new(
                 "the site's bootlevel is 2, and its nodes boot an iPXE that checks nothing: run slipway-trust ipxe, then \

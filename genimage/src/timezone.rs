@@ -1,4 +1,4 @@
-//! Whether a time zone exists: the management node's own time zone database says so.
+//! Whether time zones exist, the site's and those of its own templates: the management node's time zone database says so.
 //!
 //! Reference: tzfile(5). A zone is a file below the database's directory that begins with `TZif`.
 
@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::problem::Problem;
+use crate::check::{self, Findings};
+use crate::installer::InstallerKind;
+use crate::problem::{FileLine, Problem};
 
 /// Where Debian, Ubuntu, the RHEL family and SUSE keep the database.
 pub(crate) const DATABASE: &str = "/usr/share/zoneinfo";
@@ -30,6 +32,39 @@ pub(crate) fn check(database: &Path, zone: &str) -> Result<Option<Problem>, Prob
              capitals, as in Europe/Berlin"
         )))
     }
+}
+
+/// Checks the time zones that a site's own template writes into an installer's file; `checked` is the site's.
+pub(crate) fn check_file(
+    database: &Path,
+    installer: InstallerKind,
+    (name, text): (&str, &str),
+    checked: &str,
+) -> Findings {
+    let mut findings = Findings::default();
+    for (line, zone) in check::time_zones(installer, text) {
+        if zone == checked || is_zone(database, &zone) {
+            continue;
+        }
+        let place = FileLine {
+            file: name.into(),
+            line,
+        };
+        let zone = zone.escape_debug();
+        if database.is_dir() {
+            let message = format!(
+                "the time zone '{zone}' does not exist: `timedatectl list-timezones` lists them"
+            );
+            findings.problems.push(Problem::at(place, message));
+        } else {
+            let message = format!(
+                "the time zone '{zone}' is not looked up: {} is not here; the package tzdata brings it",
+                database.display()
+            );
+            findings.notes.push(Problem::at(place, message));
+        }
+    }
+    findings
 }
 
 fn is_zone(database: &Path, zone: &str) -> bool {
@@ -92,5 +127,32 @@ mod tests {
             "the site's timezone=Europe/Berln does not exist: `timedatectl list-timezones` lists them; write it with \
              its capitals, as in Europe/Berlin"
         );
+    }
+    #[test]
+    fn a_zone_in_a_file_is_reported_with_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("UTC"), "TZif2").unwrap();
+        let text =
+            "d-i time/zone string UTC\nd-i time/zone string Mars/A\nd-i time/zone string Site/X\n";
+        let found = |database: &Path| {
+            check_file(
+                database,
+                InstallerKind::Preseed,
+                ("preseed.cfg", text),
+                "Site/X",
+            )
+        };
+        let shown =
+            |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let Findings { problems, notes } = found(directory.path());
+        assert_eq!(
+            shown(problems),
+            [
+                "preseed.cfg:2: the time zone 'Mars/A' does not exist: `timedatectl list-timezones` lists them"
+            ]
+        );
+        assert_eq!(notes, []);
+        let Findings { problems, notes } = found(&directory.path().join("none"));
+        assert_eq!((problems.len(), notes.len()), (0, 2), "{notes:?}");
     }
 }

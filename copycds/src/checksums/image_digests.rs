@@ -11,11 +11,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use repodata::{is_clear_signed, signed_text};
 
 use super::UnverifiedPolicy;
 use super::image_lists::{self, listed_digests, lists_beside};
-use super::keyrings::{Keys, Signature};
+use super::keyrings::Keys;
+use super::list_signatures;
 use crate::digest::{Digest, Hasher};
 
 /// What is said of an image as a whole. Prints as a source: `SHA256SUMS (signed by …)`.
@@ -82,10 +82,14 @@ impl ImageDigests {
         let names = image_lists::names_of(path);
         match options.sums {
             Some(list) => {
-                let list = image_lists::without_signature(list);
-                let found = digests.read_list(&list, &names, keys, unverified)?;
+                let list = list_signatures::list_of(list);
+                let mut found = digests.read_list(&list, &names, keys, unverified)?;
+                if let Some(copy) = list_signatures::signed_copy(&list) {
+                    found |= digests.read_list(&copy, &names, keys, unverified)?;
+                }
                 let why = || {
                     image_lists::why_none_counts(&list, &names)
+                        .or_else(|| image_lists::why_unread(&list, &names))
                         .unwrap_or_else(|| format!("has no digest of {}", names.join(" or ")))
                 };
                 ensure!(
@@ -120,7 +124,9 @@ impl ImageDigests {
             let shown = list.display();
             if let Some(why) = image_lists::why_none_counts(&list, names) {
                 of_no_use.push(format!("{shown}, beside it, {why}: it is not read"));
-            } else if image_lists::is_list(&list) {
+            } else if let Some(why) = image_lists::why_unread(&list, names) {
+                bail!("{shown}, beside it, {why}: fetch the list again, or move it away");
+            } else {
                 let names = names.join(" or ");
                 let note = format!("{shown} is beside it and does not name {names}");
                 self.notes.push(note);
@@ -150,37 +156,9 @@ impl ImageDigests {
         if has_none || image_lists::unread_algorithm(list).is_some() {
             return Ok(false);
         }
-        let signature = image_lists::signature_of(list).map(|path| {
-            let bytes =
-                image_lists::read(&path).with_context(|| format!("reading {}", path.display()));
-            Ok::<_, anyhow::Error>((path, bytes?))
-        });
-        let signature = signature.transpose()?;
-        let (text, signed_by) = match &signature {
-            None if !is_clear_signed(&text) => (text, None),
-            _ => {
-                let shown = signature.as_ref().map_or(list, |(path, _)| path).display();
-                let detached = signature.as_ref().map(|(_, bytes)| bytes.as_slice());
-                match keys.check(&text, detached)? {
-                    Signature::Good { by, text } => (text, Some(by)),
-                    Signature::Bad { by } => bail!(
-                        "{shown} is not a signature of what {} holds now (signed by {by}): fetch both again",
-                        list.display()
-                    ),
-                    Signature::NotAccepted { reason } if unverified == UnverifiedPolicy::Refuse => {
-                        bail!(
-                            "the signature {shown} does not count: {reason}; put the publisher's key into \
-                         <config>/keyrings, or give the image's digest (--sha256), or import it as unsigned (--accept-unsigned)"
-                        )
-                    }
-                    Signature::NotAccepted { reason } => {
-                        let note = format!("the signature {shown} does not count: {reason}");
-                        self.notes.push(note);
-                        (signed_text(text), None)
-                    }
-                }
-            }
-        };
+        let signed = list_signatures::check(list, text, keys, unverified)?;
+        self.notes.extend(signed.note);
+        let (text, signed_by) = (signed.text, signed.by);
         let name = list
             .file_name()
             .unwrap_or_default()
@@ -276,196 +254,4 @@ impl ImageDigests {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::digest::Algorithm;
-
-    fn keys() -> Keys {
-        Keys::default()
-    }
-
-    fn find(image: &Path) -> Option<ImageDigests> {
-        ImageDigests::find(
-            image,
-            DigestOptions::default(),
-            &keys(),
-            UnverifiedPolicy::Refuse,
-        )
-        .unwrap()
-        .0
-    }
-
-    #[test]
-    fn the_usual_lists_beside_an_image_are_found_and_others_are_not() {
-        let hex = Digest::of(Algorithm::Sha256, b"image");
-        let md5 = Digest::of(Algorithm::Md5, b"image");
-        for (name, text, found) in [
-            ("a.iso.sha256", format!("{hex}\n"), true),
-            ("a.sha256", format!("{hex}\n"), true),
-            ("A.iso.SHA512SUM", format!("{hex}  a.iso\n"), true),
-            (
-                "SHA384SUMS",
-                format!("{}  a.iso\n", Digest::of(Algorithm::Sha384, b"image")),
-                true,
-            ),
-            ("sha256sums.txt", format!("{hex}\ta.iso\n"), true),
-            ("SHA256SUM", format!("{hex}  a.iso\n"), true),
-            ("b.sha256", format!("{hex}\n"), false),
-            ("notes.txt", format!("{hex}  a.iso\n"), false),
-            ("SHA256SUMS", format!("{hex}\n"), false),
-            ("SHA256SUMS", format!("{hex}  a.iso\n"), true),
-            (
-                "SHA256SUMS",
-                format!("{hex} *./a.iso\nno line of a list\n"),
-                true,
-            ),
-            ("a.iso.sha256", format!("{hex}  a.iso\n"), true),
-            (
-                "Server-42-x86_64-CHECKSUM",
-                format!("# a.iso: 5 bytes\nSHA256 (a.iso) = {hex}\n"),
-                true,
-            ),
-            ("SHA256SUMS", format!("{hex}  b.iso\n"), false),
-            ("b.iso.sha256", format!("{hex}  a.iso\n"), false),
-            ("sha256sum.txt", format!("{md5}  a.iso\n"), false),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let image = dir.path().join("a.iso");
-            fs::write(&image, "image").unwrap();
-            fs::write(dir.path().join(name), &text).unwrap();
-            let link = dir.path().join("link");
-            std::os::unix::fs::symlink("a.iso", &link).unwrap();
-            for path in [&image, &link] {
-                let digests = find(path);
-                assert_eq!(digests.is_some(), found, "{name}: {text}");
-                if let Some(digests) = digests {
-                    assert!(!digests.is_vouched(), "nobody signed it");
-                    digests
-                        .check(&File::open(&image).unwrap(), || true)
-                        .unwrap();
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_image_that_differs_from_any_statement_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let image = dir.path().join("a.iso");
-        fs::write(&image, "image").unwrap();
-        let [right, wrong] =
-            [&b"image"[..], b"other"].map(|text| Digest::of(Algorithm::Sha256, text));
-        let file = File::open(&image).unwrap();
-        let check = |sha256| {
-            let options = DigestOptions {
-                sha256: Some(sha256),
-                sums: None,
-            };
-            let digests = ImageDigests::find(&image, options, &keys(), UnverifiedPolicy::Refuse);
-            let digests = digests.unwrap().0.unwrap();
-            assert!(digests.is_vouched(), "the user says so");
-            digests.check(&file, || true)
-        };
-        check(&right).unwrap();
-        assert_eq!(
-            check(&wrong).unwrap_err().to_string(),
-            format!(
-                "the image's SHA-256 is {right}, but --sha256 says {wrong}: it is damaged, or another image; \
-                 fetch it again"
-            )
-        );
-        fs::write(
-            dir.path().join("SHA256SUMS"),
-            format!("{right}  a.iso\n{wrong}  a.iso\n"),
-        )
-        .unwrap();
-        assert!(
-            find(&image).unwrap().check(&file, || true).is_err(),
-            "both lines count"
-        );
-    }
-
-    #[test]
-    fn a_list_that_is_given_has_to_name_the_image() {
-        let dir = tempfile::tempdir().unwrap();
-        let list = dir.path().join("list");
-        fs::write(&list, "nothing\n").unwrap();
-        let options = DigestOptions {
-            sha256: None,
-            sums: Some(&list),
-        };
-        let error = ImageDigests::find(
-            Path::new("/x/a.iso"),
-            options,
-            &keys(),
-            UnverifiedPolicy::Refuse,
-        )
-        .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "{} has no digest of a.iso: give its publisher's list of SHA-256, SHA-384 or SHA-512",
-                list.display()
-            )
-        );
-    }
-
-    #[test]
-    fn a_list_whose_digests_do_not_count_is_named_as_what_it_is() {
-        let md5 = Digest::of(Algorithm::Md5, b"image");
-        let sha1 = Digest::of(Algorithm::Sha1, b"image");
-        // As long as a SHA-512 and a SHA-256.
-        let (long, short) = ("0".repeat(128), "0".repeat(64));
-        for (name, text, why) in [
-            (
-                "MD5SUMS",
-                format!("{md5}  a.iso\n"),
-                "has only the MD5 of a.iso, which can be forged",
-            ),
-            (
-                "a.iso.sha1",
-                format!("{sha1}\n"),
-                "has only the SHA-1 of a.iso, which can be forged",
-            ),
-            (
-                "b2sums.txt",
-                format!("{long}  a.iso\n"),
-                "has BLAKE2 digests, which copycds does not compute",
-            ),
-            (
-                "a.iso.b2",
-                format!("{long}\n"),
-                "has BLAKE2 digests, which copycds does not compute",
-            ),
-            (
-                "a.iso.sm3sum",
-                format!("{short}  a.iso\n"),
-                "has SM3 digests, which copycds does not compute",
-            ),
-            (
-                "CHECKSUM",
-                format!("BLAKE2b (a.iso) = {long}\n"),
-                "has BLAKE2b digests, which copycds does not compute",
-            ),
-        ] {
-            let dir = tempfile::tempdir().unwrap();
-            let image = dir.path().join("a.iso");
-            let list = dir.path().join(name);
-            fs::write(&image, "image").unwrap();
-            fs::write(&list, text).unwrap();
-            let find = |sums| {
-                let options = DigestOptions { sha256: None, sums };
-                ImageDigests::find(&image, options, &keys(), UnverifiedPolicy::Refuse)
-            };
-            let shown = list.display();
-            let note = format!("{shown}, beside it, {why}: it is not read");
-            assert_eq!(find(None).unwrap(), (None, vec![note]));
-            assert_eq!(
-                find(Some(&list)).unwrap_err().to_string(),
-                format!("{shown} {why}: give its publisher's list of SHA-256, SHA-384 or SHA-512")
-            );
-        }
-    }
-}
+mod tests;

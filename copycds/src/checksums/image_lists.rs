@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use definitions::read_bounded;
 use definitions::terminal::escaped;
+use repodata::signed_text;
 
 use super::sums;
 use crate::digest::Digest;
@@ -30,9 +31,6 @@ const UNREAD: [(&str, &str); 6] = [
 ];
 /// Endings of lists of any algorithm, which are named after their image or their release.
 const ENDINGS: [&str; 3] = [".checksum", "-checksum", "_checksum"];
-/// Endings of a signature beside its list.
-const SIGNATURES: [&str; 4] = [".sign", ".gpg", ".asc", ".sig"];
-
 /// Returns the names that a list may have the image under: as it was given, and where that link leads.
 pub(super) fn names_of(path: &Path) -> Vec<String> {
     let real = fs::canonicalize(path).ok();
@@ -41,13 +39,6 @@ pub(super) fn names_of(path: &Path) -> Vec<String> {
     let mut names: Vec<_> = paths.into_iter().flatten().filter_map(name).collect();
     names.dedup();
     names
-}
-
-/// Whether a file lists any digests of images.
-pub(super) fn is_list(path: &Path) -> bool {
-    let text = read(path).unwrap_or_default();
-    let mut listed = sums::parse(&text).flatten();
-    listed.any(|listed| listed.digest.algorithm().is_strong() && listed.path.ends_with(b".iso"))
 }
 
 /// Whether a path in a list names the image.
@@ -74,7 +65,7 @@ pub(super) fn why_none_counts(list: &Path, names: &[String]) -> Option<String> {
     if let Some(algorithm) = unread_algorithm(list) {
         return Some(not_computed(algorithm));
     }
-    let text = read(list).ok()?;
+    let text = signed_text(read(list).ok()?);
     let mut listed = sums::parse(&text).flatten();
     let listed = listed.find(|listed| is_named(&listed.path, names));
     let bare = || bare_digest(&text).filter(|_| is_of_image(list, names));
@@ -89,8 +80,26 @@ pub(super) fn why_none_counts(list: &Path, names: &[String]) -> Option<String> {
     lines.find_map(|line| {
         let (algorithm, path, _) = sums::tag(line.trim_ascii())?;
         let shown = escaped(algorithm, '\n');
-        is_named(path, names).then(|| not_computed(&shown))
+        let is_unknown = sums::algorithm(algorithm).is_none();
+        (is_unknown && is_named(path, names)).then(|| not_computed(&shown))
     })
+}
+
+/// Says of a list that has no digest of the image where it names the image all the same: a digest that is cut off, or a
+/// form of line that is not read.
+pub(super) fn why_unread(list: &Path, names: &[String]) -> Option<String> {
+    let text = signed_text(read(list).ok()?);
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-+~".contains(byte);
+    let has_name = |line: &[u8]| {
+        let mut words = line.split(|byte| !is_part(byte));
+        words.any(|word| is_named(word, names))
+    };
+    let mut lines = (1..).zip(text.split(|&byte| byte == b'\n'));
+    let (number, _) = lines.find(|(_, line)| !line.starts_with(b"#") && has_name(line))?;
+    Some(format!(
+        "names {} in line {number}, and no digest can be read there",
+        names.join(" or ")
+    ))
 }
 
 /// Returns the algorithm of another family that a list's name names.
@@ -168,7 +177,7 @@ pub(super) fn lists_beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
     let dirs = [Some(path), real.as_deref()];
     let parent = |path: &Path| path.parent().map(|parent| Path::new(".").join(parent));
     let mut dirs: Vec<_> = dirs.into_iter().flatten().filter_map(parent).collect();
-    dirs.dedup();
+    dirs.dedup_by_key(|dir| fs::canonicalize(&*dir).ok());
     let is_list = |name: &str| scope(name, names).is_some();
     let mut lists = Vec::new();
     for place in dirs {
@@ -182,27 +191,6 @@ pub(super) fn lists_beside(path: &Path, names: &[String]) -> Vec<PathBuf> {
     }
     lists.sort();
     lists
-}
-
-/// Returns the list of a signature beside it, when it is the signature that was named.
-pub(super) fn without_signature(path: &Path) -> PathBuf {
-    let text = path.to_string_lossy();
-    let list = SIGNATURES
-        .iter()
-        .find_map(|ending| text.strip_suffix(ending));
-    let list = list.map(PathBuf::from).filter(|list| list.is_file());
-    list.unwrap_or_else(|| path.to_owned())
-}
-
-/// Returns the signature beside a list, if there is one.
-pub(super) fn signature_of(list: &Path) -> Option<PathBuf> {
-    let with = |ending| {
-        let mut name = list.as_os_str().to_owned();
-        name.push::<&str>(ending);
-        PathBuf::from(name)
-    };
-    let mut paths = SIGNATURES.into_iter().map(with);
-    paths.find(|path| path.is_file())
 }
 
 /// Reads a regular file of bounded length.

@@ -20,6 +20,7 @@ mod image_digests;
 mod image_lists;
 mod implanted;
 mod keyrings;
+mod list_signatures;
 mod lists;
 mod locate;
 mod openpgp;

@@ -2,12 +2,13 @@
 //!
 //! Bytes come in, listed files go out: the lines of coreutils' `md5sum` and `sha256sum` (`HEX  path`,
 //! `HEX *path`, and with a leading backslash for names that hold a newline), and its `--tag` lines
-//! (`SHA256 (path) = HEX`) that BSD tools write. The number of digits says which algorithm it is.
+//! (`SHA256 (path) = HEX`) that BSD tools write, as openssl does without the spaces (`SHA2-256(path)= HEX`). The number of
+//! digits says which algorithm it is.
 
 use anyhow::{Result, anyhow};
 use repodata::ListedFile;
 
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 
 /// Reads the lines one by one; a byte order mark, empty lines and comments are passed over.
 pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Result<ListedFile>> {
@@ -53,16 +54,25 @@ fn plain(line: &[u8]) -> Result<ListedFile, String> {
 
 /// Splits `SHA256 (path) = HEX` into its three parts; nothing when the line has another form.
 pub(super) fn tag(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
-    let open = line.windows(2).position(|two| two == b" (")?;
-    let close = line.windows(4).rposition(|four| four == b") = ")?;
-    let algorithm = std::str::from_utf8(&line[..open]).ok()?;
-    Some((algorithm, line.get(open + 2..close)?, &line[close + 4..]))
+    let open = line.iter().position(|&byte| byte == b'(')?;
+    let algorithm = std::str::from_utf8(&line[..open]).ok()?.trim_end();
+    let end = |sign: &[u8]| {
+        let close = line.windows(sign.len()).rposition(|part| part == sign)?;
+        Some((line.get(open + 1..close)?, &line[close + sign.len()..]))
+    };
+    let (path, hex) = end(b") = ").or_else(|| end(b")= "))?;
+    Some((algorithm, path, hex))
+}
+
+/// Reads the name of an algorithm as a tag has it; openssl writes `SHA2-256` for SHA-256.
+pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
+    name.replacen("SHA2-", "SHA", 1).parse().ok()
 }
 
 /// Reads `SHA256 (path) = HEX`; nothing when the line has another form.
 fn tagged(line: &[u8]) -> Option<Result<ListedFile, String>> {
     let (algorithm, path, hex) = tag(line)?;
-    let algorithm = algorithm.parse().ok()?;
+    let algorithm = self::algorithm(algorithm)?;
     let path = path.to_vec();
     let hex = String::from_utf8_lossy(hex).into_owned();
     let listed = |digest| ListedFile {
@@ -95,7 +105,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::digest::Algorithm;
 
     #[test]
     fn each_form_of_line_lists_its_file() {
@@ -112,6 +121,7 @@ mod tests {
                 format!("MD5 (images/a (1).img) = {hex}"),
                 "images/a (1).img",
             ),
+            (format!("MD5(a (1).img)= {hex}"), "a (1).img"),
         ] {
             let text = format!("# a comment\n\n{line}\n");
             let listed: Vec<_> = parse(text.as_bytes()).collect::<Result<_>>().unwrap();

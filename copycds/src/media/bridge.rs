@@ -3,7 +3,10 @@
 //! The entries of the one come in and are compared with the other. A record of ISO 9660 has 32 bits for a
 //! length, so that writers who will not part a larger file write a wrong one (`-allow-limited-size` of
 //! mkisofs(8)) and leave the right one to UDF: such a file is taken from there. Any other two lengths of one
-//! file are an error, because nothing says which is right. A UDF tree that cannot be read says nothing.
+//! file are an error, because nothing says which is right, and so is a file that UDF alone has. A UDF tree that cannot be
+//! read says nothing.
+
+use std::collections::HashSet;
 
 use anyhow::{Result, bail};
 
@@ -11,12 +14,40 @@ use super::entry::{DataLocation, EntryKind, Extent, MediumEntry};
 use super::image::ImageFile;
 use super::udf;
 
-/// Takes from UDF the files that ISO 9660 cannot say the length of.
-pub(super) fn correct_lengths(image: &ImageFile, entries: &mut [MediumEntry]) -> Result<()> {
+/// Takes from UDF the files that ISO 9660 cannot say the length of, and refuses trees that differ otherwise.
+pub(super) fn reconcile_trees(image: &ImageFile, entries: &mut [MediumEntry]) -> Result<()> {
     let volume = udf::UdfVolume::find(image);
     match volume.and_then(|volume| udf::entries(image, &volume)) {
-        Ok(udf_entries) => reconcile(entries, &udf_entries),
+        Ok(udf_entries) => {
+            ensure_complete(entries, &udf_entries)?;
+            reconcile(entries, &udf_entries)
+        }
         Err(_) => Ok(()),
+    }
+}
+
+/// Refuses a file that UDF alone has: one whose bytes are no file's of ISO 9660. Names tell nothing, as writers cut those in
+/// UDF that they cannot decode.
+fn ensure_complete(entries: &[MediumEntry], udf_entries: &[MediumEntry]) -> Result<()> {
+    let places: HashSet<u64> = entries.iter().filter_map(place).collect();
+    let is_missing = |file: &&MediumEntry| place(file).is_some_and(|at| !places.contains(&at));
+    if let Some(missing) = udf_entries.iter().find(is_missing) {
+        bail!(
+            "{} is in its UDF tree and not in its ISO 9660 tree: the image was put together badly; get another one",
+            missing.path
+        );
+    }
+    Ok(())
+}
+
+/// Returns where the bytes of a file begin; an empty one has none.
+fn place(entry: &MediumEntry) -> Option<u64> {
+    match &entry.kind {
+        EntryKind::File {
+            size: 1..,
+            content: DataLocation::Extents(extents) | DataLocation::Zisofs(extents),
+        } => extents.first().map(|extent| extent.offset),
+        _ => None,
     }
 }
 
@@ -75,6 +106,27 @@ mod tests {
             mode: 0o644,
             mtime: None,
         }]
+    }
+
+    #[test]
+    fn a_file_that_udf_alone_has_is_refused() {
+        let all = |files: &[(u64, u64)]| -> Vec<MediumEntry> {
+            files
+                .iter()
+                .flat_map(|(size, at)| file(*size, *at))
+                .collect()
+        };
+        let complete = |iso: &[(u64, u64)], udf: &[(u64, u64)]| {
+            let result = ensure_complete(&all(iso), &all(udf));
+            result.map_err(|error| error.to_string())
+        };
+        let (one, other, empty) = ((7, 4096), (7, 8192), (0, 0));
+        assert_eq!(complete(&[one, other], &[one, empty]), Ok(()));
+        assert_eq!(
+            complete(&[one], &[one, other]).unwrap_err(),
+            "live/filesystem.squashfs is in its UDF tree and not in its ISO 9660 tree: the image was put together badly; \
+             get another one"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::directory::MediumDir;
 use super::entry::{BootImage, DataLocation, EntryKind, MediumEntry, VolumeIds};
 use super::image::{Extents, ImageFile};
 use super::iso9660::{self, Descriptors, IsoVolume, NamingScheme};
-use super::{bridge, sniff, udf, zisofs};
+use super::{bridge, sessions, sniff, udf, zisofs};
 
 /// One disc of a distribution, opened and read through: its tree is known, its files are not read.
 #[derive(Debug)]
@@ -247,6 +247,7 @@ fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<Medium
                 image.len(),
                 primary.space
             );
+            sessions::ensure_one(image, primary.space)?;
             iso9660::names(image, primary)?
         }
         None => NamingScheme::Plain,
@@ -266,7 +267,7 @@ fn tree(image: &ImageFile, found: &Descriptors) -> Result<(VolumeIds, Vec<Medium
         (names, Some(primary), _) => {
             let mut entries = iso9660::entries(image, primary, names)?;
             if found.udf {
-                bridge::correct_lengths(image, &mut entries)?;
+                bridge::reconcile_trees(image, &mut entries)?;
             }
             (ids(primary), entries, names == NamingScheme::Plain)
         }

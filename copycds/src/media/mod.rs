@@ -14,6 +14,7 @@ mod entry_list;
 mod image;
 mod iso9660;
 mod medium;
+mod sessions;
 mod sniff;
 mod udf;
 mod zisofs;

@@ -59,12 +59,25 @@ impl Evidence {
             .collect()
     }
 
-    /// Returns the text of a file, whatever its encoding, without a NUL or a byte order mark.
+    /// Returns the text of a file without its padding, NULs at its end, and without a byte order mark. One of UTF-16
+    /// tells that encoding; any other is taken for UTF-8, so that a NUL within it stays.
     pub fn text(&self, path: &str) -> Option<String> {
-        let bytes = self.files.get(path)?;
-        let text = String::from_utf8_lossy(bytes).replace('\0', "");
+        let text = match self.files.get(path)?.as_slice() {
+            [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+            [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+            bytes => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        let text = text.trim_end_matches('\0');
         Some(text.trim_start_matches('\u{feff}').to_owned())
     }
+}
+
+/// Decodes a text of UTF-16 without its byte order mark.
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let (pairs, rest) = bytes.as_chunks();
+    let odd = (!rest.is_empty()).then_some(0); // half a character: a NUL, which no text has
+    let units: Vec<u16> = pairs.iter().copied().map(unit).chain(odd).collect();
+    String::from_utf16_lossy(&units)
 }
 
 /// Reads a medium's evidence: all its names, and at most 4 MiB of each file that matters.
@@ -97,5 +110,20 @@ mod tests {
     fn padding_is_no_part_of_a_text() {
         let evidence = Evidence::of_file(".disk/info", b"Ubuntu\0\0".to_vec());
         assert_eq!(evidence.text(".disk/info").unwrap(), "Ubuntu");
+    }
+
+    #[test]
+    fn a_mark_tells_the_encoding_and_no_nul_within_a_text_is_lost() {
+        for (bytes, text) in [
+            (&b"\xef\xbb\xbfa"[..], "a"),
+            (b"\xff\xfea\0\xe9\0", "a\u{e9}"),
+            (b"\xfe\xff\0a\0\xe9", "a\u{e9}"),
+            (b"a\0b\0\0", "a\0b"),
+            (b"\0a\0b", "\0a\0b"),
+            (b"\xff\xfe\0\0a\0\0\0b\0\0\0", "\0a\0b"), // of UTF-32
+        ] {
+            let evidence = Evidence::of_file("content", bytes.to_vec());
+            assert_eq!(evidence.text("content").unwrap(), text);
+        }
     }
 }

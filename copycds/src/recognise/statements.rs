@@ -67,6 +67,11 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
         let Some(file) = ReleaseFile::at(path) else {
             continue;
         };
+        // no format has a NUL: what is beside one would be read as something else
+        if text.contains('\0') {
+            all.push(with_nuls(path, &text));
+            continue;
+        }
         let found = match file {
             ReleaseFile::DiskInfo => disk_info(path, &text),
             ReleaseFile::DiskDefines => diskdefines(path, &text),
@@ -99,13 +104,21 @@ pub(super) fn statements(evidence: &Evidence) -> Vec<ReleaseStatement> {
 fn unread(path: &str, text: &str) -> Option<ReleaseStatement> {
     let is_number = |line: &str| line.chars().all(|c| c.is_ascii_digit() || c == '.');
     let says_nothing = |line: &&str| line.starts_with('[') || is_number(line);
-    let mut lines = text.lines().map(str::trim);
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
     let line = lines.find(|line| !says_nothing(line))?;
     Some(ReleaseStatement::in_file(
         path,
         line,
         StatementKind::Product,
     ))
+}
+
+/// What a file says that is no text: something that no rule reads, whatever its words.
+fn with_nuls(path: &str, text: &str) -> ReleaseStatement {
+    let shown = text.replace('\0', "");
+    let first = shown.lines().next().unwrap_or_default();
+    let text = format!("a text with NUL characters, {first}");
+    ReleaseStatement::in_file(path, &text, StatementKind::Product)
 }
 
 /// The fields of the volume descriptor (ECMA-119 §8.4): 32 bytes for the volume, 128 for the others.

@@ -22,6 +22,7 @@ use crate::tools::{genisoimage, run, unpack, xorriso};
 pub(crate) const CASES: &[Case] = cases! {
     &[Tool("genisoimage")] =>
         rock_ridge_by_genisoimage_is_the_tree_it_was_made_of
+        a_second_session_is_refused
         joliet_alone_gives_whole_names_and_contents
         plain_iso_gives_names_as_linux_shows_them;
     &[Tool("xorriso")] =>
@@ -310,4 +311,33 @@ fn a_block_device_is_read_like_an_image() {
     let listed = std::panic::catch_unwind(|| list(&open(device), Detail::All));
     run(place.path(), "losetup", ["-d".as_ref(), device.as_os_str()]);
     assert_eq!(listed.unwrap(), list(&open(&image), Detail::All));
+}
+
+fn a_second_session_is_refused() {
+    let place = place();
+    let tree = place.path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("first"), "first").unwrap();
+    let image = genisoimage(&tree, "-R");
+    let mut bytes = fs::read(&image).unwrap();
+    // An image within the image, after its end, is no session.
+    let within = bytes.clone();
+    fs::write(&image, [&bytes[..], &within].concat()).unwrap();
+    assert_eq!(open(&image).entries().len(), 1);
+    fs::write(&image, &bytes).unwrap();
+    let start = bytes.len() / 2048;
+    fs::write(tree.join("second"), "second").unwrap();
+    let options = format!(
+        "-quiet -R -C 0,{start} -M {} -o second.iso tree",
+        image.display()
+    );
+    run(place.path(), "genisoimage", options.split(' '));
+    bytes.extend(fs::read(place.path().join("second.iso")).unwrap());
+    fs::write(&image, &bytes).unwrap();
+    let error = format!("{:#}", Medium::open(&image).unwrap_err());
+    let expected = format!(
+        "it has a second session, which begins in sector {start}, and only the first could be read: mount the second \
+         (mount -o ro,loop,sbsector={start}) and give the directory"
+    );
+    assert!(error.ends_with(&expected), "{error}");
 }

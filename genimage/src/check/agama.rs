@@ -26,6 +26,12 @@ pub(super) fn check(distro: &Distro, name: &str, text: &str) -> Findings {
                 _ => Strictness::Newer,
             };
             AGAMA.check(&value, Language::Json, strictness, &mut findings);
+            for (key, first, line) in value.duplicate_keys() {
+                findings.problem(
+                    line,
+                    format!("duplicate key '{key}', first in line {first}: the installer would take one of them alone"),
+                );
+            }
         }
     }
     findings.finish()
@@ -93,6 +99,9 @@ mod tests {
         ] {
             assert_eq!(messages("sle16.0", &GOOD.replacen(from, to, 1)), [expected]);
         }
+        let text = GOOD.replacen("\"root\"", "\"scripts\": {},\n\"root\"", 1);
+        let expected = "agama.json:6: duplicate key 'scripts', first in line 3: the installer would take one of them alone";
+        assert_eq!(messages("sle16.0", &text), [expected]);
         let text = GOOD.replacen("\"product\"", "\"unheard\": 1, \"product\"", 1);
         let expected = "note: agama.json:2: 'the file' is not known to have a key 'unheard': it is not checked";
         assert_eq!(messages("sle16.1", &text), [expected]);

@@ -20,12 +20,14 @@ mod kickstart;
 mod passwords;
 mod preseed;
 mod schema;
+mod time_zones;
 mod value;
 mod xml;
 mod yaml;
 
 use self::findings::FindingsBuilder;
 pub(crate) use self::passwords::plain_passwords;
+pub(crate) use self::time_zones::time_zones;
 
 use definitions::Distro;
 

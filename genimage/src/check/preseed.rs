@@ -36,23 +36,16 @@ static TEMPLATES: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 /// Checks a whole file.
 pub(super) fn check(name: &str, text: &str) -> Findings {
     let mut findings = FindingsBuilder::of(name);
-    let mut answers: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
+    let mut answers: HashMap<String, (usize, String)> = HashMap::new();
     let mut lines = LogicalLines::new(text);
     while let Some(line) = lines.next(&mut findings) {
-        // What a joined line says lies in a buffer of its own, and is not checked against other lines.
-        let whole = match line.text {
-            Cow::Borrowed(whole) => whole,
-            Cow::Owned(joined) => {
-                PreseedAnswer::parse_and_check(&joined, line.number, &mut findings);
-                continue;
-            }
+        let entry = PreseedAnswer::parse_and_check(&line.text, line.number, &mut findings);
+        let Some(entry) = entry.filter(|entry| entry.kind != AnswerType::Seen) else {
+            continue;
         };
-        if let Some(entry) = PreseedAnswer::parse_and_check(whole, line.number, &mut findings)
-            && entry.kind != AnswerType::Seen
-            && let Some((before, value)) =
-                answers.insert((entry.owner, entry.template), (line.number, entry.value))
-            && value != entry.value
-        {
+        let question = format!("{} {}", entry.owner, entry.template);
+        let before = answers.insert(question, (line.number, entry.value.to_owned()));
+        if let Some((before, _)) = before.filter(|(_, value)| value != entry.value) {
             let template = entry.template;
             let message = format!(
                 "duplicate answer to '{template}', first in line {before}: this value is used"

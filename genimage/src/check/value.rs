@@ -1,6 +1,7 @@
 //! A file of keys and values, as a tree that knows its lines.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +41,22 @@ impl<'a> SpannedValue<'a> {
             ValueKind::Map(entries) => entries,
             _ => &[],
         }
+    }
+
+    /// Lists the keys that a map here has twice, each with the lines of the first and of the other.
+    pub(super) fn duplicate_keys(&self) -> Vec<(&str, usize, usize)> {
+        let mut found = Vec::new();
+        let mut lines = HashMap::new();
+        for KeyValue { line, key, value } in self.entries() {
+            if let Some(first) = lines.insert(key.as_ref(), *line) {
+                found.push((key.as_ref(), first, *line));
+            }
+            found.extend(value.duplicate_keys());
+        }
+        if let ValueKind::List(items) = &self.kind {
+            found.extend(items.iter().flat_map(Self::duplicate_keys));
+        }
+        found
     }
 
     /// The entry of a map with this key.

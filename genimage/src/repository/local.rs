@@ -7,7 +7,7 @@ use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
 
 use super::extra::EntryResolver;
 use super::validity::ended;
-use super::{Repository, has_index, is_file, key, signature};
+use super::{Repository, has_index, is_file, key, rpm_signature, signature};
 
 impl EntryResolver<'_> {
     /// Takes a local directory and those below it that the list names.
@@ -92,13 +92,13 @@ impl EntryResolver<'_> {
     }
 
     /// Refuses an index without the signature that the package manager asks for, or with one of another key than
-    /// the one that is named; dnf asks for none, only for those of packages.
+    /// the one that is named; dnf asks for none, only for those of packages, which are looked at then.
     fn check_signature(&self, place: &Path, key: Option<&str>) -> Result<(), String> {
         let there = |name: &str| is_file(place, name).then(|| place.join(name));
         let (names, index): (&[&str], _) = match self.form {
             RepositoryFormat::Apt => (&["InRelease", "Release.gpg"], "Release"),
             RepositoryFormat::Zypper => (&["repodata/repomd.xml.asc"], "repodata/repomd.xml"),
-            RepositoryFormat::Dnf => return Ok(()),
+            RepositoryFormat::Dnf => return key.map_or(Ok(()), |key| check_packages(place, key)),
         };
         if let Some(signature) = names.iter().find_map(|name| there(name)) {
             return key.map_or(Ok(()), |key| is_key_of(&signature, key));
@@ -181,6 +181,11 @@ pub(super) fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> 
     let bytes = key::load(signature).map_err(|err| format!("{shown} cannot be read: {err}"))?;
     let issuers =
         signature::issuers(&bytes).map_err(|why| format!("{shown} {why}: sign it again"))?;
+    is_one_of(&issuers, signature, armoured)
+}
+
+/// Refuses what other keys than the named ones signed.
+fn is_one_of(issuers: &[String], signed: &Path, armoured: &str) -> Result<(), String> {
     let keys = key::signing_fingerprints(armoured);
     // an id is the end of a fingerprint of version 4, and the beginning of one of version 6
     let matches = |issuer: &String| {
@@ -191,10 +196,49 @@ pub(super) fn is_key_of(signature: &Path, armoured: &str) -> Result<(), String> 
         return Ok(());
     }
     Err(format!(
-        "{shown} is signed by the key {}, and the named one is {}: name the key that signs it",
+        "{} is signed by the key {}, and the named one is {}: name the key that signs it",
+        signed.display(),
         issuers.join(" and "),
         keys.join(", ")
     ))
+}
+
+/// Packages of a repository whose signatures are looked at; the node's dnf looks at each that it installs.
+const MAX_PACKAGES: usize = 256;
+/// Directories of packages in each other: `Packages/d/`.
+const MAX_DEPTH: usize = 3;
+
+/// Refuses packages of rpm's without a signature, and those that another key signed.
+fn check_packages(place: &Path, armoured: &str) -> Result<(), String> {
+    let mut packages = Vec::new();
+    find_packages(place, 0, &mut packages);
+    packages.sort();
+    for package in packages.iter().take(MAX_PACKAGES) {
+        let shown = package.display();
+        let issuers = rpm_signature::issuers(package)
+            .map_err(|why| format!("{shown} {why}: fetch it again"))?;
+        if issuers.is_empty() {
+            return Err(format!(
+                "{shown} is not signed, and nodes would refuse it: sign it (rpmsign --addsign), or put \
+                 '[trusted=yes]' in front of the entry"
+            ));
+        }
+        is_one_of(&issuers, package, armoured)?;
+    }
+    Ok(())
+}
+
+fn find_packages(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type());
+        if kind.as_ref().is_ok_and(std::fs::FileType::is_dir) && depth < MAX_DEPTH {
+            find_packages(&path, depth + 1, found);
+        } else if kind.is_ok_and(|kind| kind.is_file())
+            && path.extension().is_some_and(|ending| ending == "rpm")
+        {
+            found.push(path);
+        }
+    }
 }
 
 /// Whether a directory has a file with this ending; what cannot be read has none.

@@ -10,6 +10,7 @@ mod file;
 pub(crate) mod key;
 mod local;
 pub(crate) mod packing;
+mod rpm_signature;
 pub(crate) mod signature;
 mod tree;
 mod validity;

@@ -102,8 +102,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A clear signature in the name of a key, by its fingerprint or its id in hexadecimal; it verifies nothing.
-    pub(in crate::repository) fn signed_by(issuer: &str) -> String {
+    /// A signature in the name of a key, by its fingerprint or its id in hexadecimal; it verifies nothing.
+    pub(in crate::repository) fn packet_of(issuer: &str) -> Vec<u8> {
         let id: Vec<u8> = (0..issuer.len() / 2)
             .map(|at| u8::from_str_radix(&issuer[2 * at..2 * at + 2], 16).unwrap())
             .collect();
@@ -113,11 +113,15 @@ pub(super) mod tests {
         };
         let length = u8::try_from(subpacket.len()).unwrap();
         let body = [&[4, 0, 1, 8, 0, 0, 0, length][..], &subpacket, &[0; 4]].concat();
-        let packet = [&[0xc2, u8::try_from(body.len()).unwrap()][..], &body].concat();
+        [&[0xc2, u8::try_from(body.len()).unwrap()][..], &body].concat()
+    }
+
+    /// A clear signature in the name of a key.
+    pub(in crate::repository) fn signed_by(issuer: &str) -> String {
         format!(
             "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nSuite: x\n{BEGIN_SIGNATURE}\n\n{}\n\
              -----END PGP SIGNATURE-----\n",
-            STANDARD.encode(packet)
+            STANDARD.encode(packet_of(issuer))
         )
     }
 

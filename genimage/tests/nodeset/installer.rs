@@ -3,7 +3,7 @@
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::site::IMAGE;
+use crate::site::{IMAGE, Site};
 use crate::{nodeset, site};
 
 #[test]
@@ -43,6 +43,88 @@ fn every_checked_repository_is_in_the_installers_file() {
             preseed.lines().any(|own| own.trim_end() == line),
             "{line}\n{preseed}"
         );
+    }
+}
+
+/// Writes an index of rpm-md with one package.
+fn rpm_index(site: &Site, directory: &str, package: &str) {
+    let repomd =
+        "<repomd><data type=\"primary\"><location href=\"repodata/primary.xml\"/></data></repomd>";
+    let primary = format!(
+        "<metadata><package><name>{package}</name><arch>noarch</arch><version epoch=\"0\" ver=\"1\" rel=\"1\"/>\
+         <format/></package></metadata>"
+    );
+    site.write(&format!("{directory}/repodata/repomd.xml"), repomd);
+    site.write(&format!("{directory}/repodata/primary.xml"), &primary);
+}
+
+#[test]
+fn the_check_and_the_installer_of_every_family_have_the_same_repositories() {
+    let site = site();
+    for (release, boot, file) in [
+        (
+            "rocky9.4",
+            "images/pxeboot/vmlinuz images/pxeboot/initrd.img",
+            "ks.cfg",
+        ),
+        (
+            "sle15.7",
+            "boot/x86_64/loader/linux boot/x86_64/loader/initrd",
+            "autoinst.xml",
+        ),
+        (
+            "leap16.0",
+            "boot/x86_64/loader/linux boot/x86_64/loader/initrd",
+            "agama.json",
+        ),
+        ("ubuntu24.04.3", "casper/vmlinuz casper/initrd", "user-data"),
+    ] {
+        let (tree, extra) = (
+            format!("install/{release}/x86_64"),
+            format!("install/{release}-extra"),
+        );
+        for name in boot.split(' ') {
+            site.write(&format!("{tree}/{name}"), "x");
+        }
+        let suite = if release.starts_with("ubuntu") {
+            let dists = format!("{tree}/dists/noble");
+            site.write(&format!("{dists}/Release"), "Codename: noble\n");
+            site.write(&format!("{dists}/Release.gpg"), "");
+            let index = "Package: openssh\nVersion: 1\n\n";
+            site.write(&format!("{dists}/main/binary-amd64/Packages"), index);
+            let index = "Package: sitetool\nVersion: 1\n\n";
+            site.write(&format!("{extra}/Packages"), index);
+            " noble main"
+        } else {
+            rpm_index(&site, &tree, "openssh");
+            rpm_index(&site, &extra, "sitetool");
+            ""
+        };
+        site.write("list", "openssh\nsitetool\n");
+        let mirror = "https://mirror.example.invalid/part";
+        let define = |mirrors: &str| {
+            let text = format!(
+                "osvers = \"{release}\"\nosarch = \"x86_64\"\nprofile = \"compute\"\npkglist = [\"{}\"]\n\
+                 pkgdir = [\"[trusted=yes] {}\"{mirrors}]\n",
+                site.path("list").display(),
+                site.path(&tree).display(),
+            );
+            site.write("config/osimages/two.toml", &text);
+            site.run("nodeset", &["host01", "osimage=two"])
+        };
+        let without = define("");
+        let wanted = format!("HERE/list:2: there is no package 'sitetool' in tree (HERE/{tree}");
+        let missing = without.code == 1 && without.err.contains(&wanted);
+        assert!(missing, "{release}: {}", without.err);
+        let ran = define(&format!(
+            ", \"[trusted=yes] {mirror}{suite}\", \"[trusted=yes] {}\"",
+            site.path(&extra).display()
+        ));
+        assert_eq!(ran.code, 0, "{release}: {}", ran.err);
+        let text = site.read(&format!("install/autoinst/host01/{file}"));
+        for words in ["sitetool", mirror, &format!("http://10.1.0.1/{extra}")] {
+            assert!(text.contains(words), "{release}: no {words} in {text}");
+        }
     }
 }
 

@@ -165,6 +165,37 @@ postbootscripts = [\"missing -x\"]
 }
 
 #[test]
+fn what_no_installer_could_use_is_refused_before_it_is_written() {
+    let site = site();
+    let settings = site.read("config/site.toml");
+    let wrong = "domain = \"rack one\"\nntpservers = [\"pool.example iburst\"]\n";
+    site.write("config/site.toml", &format!("{settings}{wrong}"));
+    let nodes = NODES.replacen("[node.host01]", "[node.host01]\ninstallnic = \"eth0.7\"", 1);
+    site.nodes(&nodes);
+    let ran = nodeset(&site, &[]);
+    assert_eq!(ran.code, 1);
+    for line in [
+        "nodeset: the site: 'rack one' is not a domain: it has other characters than letters, digits, '-', '_' and '.': \
+         write one such as example.com\n",
+        "nodeset: the site: 'pool.example iburst' of its ntpservers is neither an address nor a host name: ",
+        "nodeset: host01: its installnic 'eth0.7' is a VLAN, ",
+    ] {
+        assert!(ran.err.contains(line), "{line}{}", ran.err);
+    }
+    site.write("config/site.toml", &settings);
+    site.nodes(NODES);
+    site.write(
+        "install/custom/templates/debian/dockerhost.preseed",
+        "<% extends \"builtin/debian/dockerhost.preseed\" %>\n<% block clock %>\nd-i time/zone string Europe/Berln\n\
+         <% endblock clock %>\n",
+    );
+    let ran = nodeset(&site, &[]);
+    let line =
+        ": the time zone 'Europe/Berln' does not exist: `timedatectl list-timezones` lists them";
+    assert!(ran.code == 1 && ran.err.contains(line), "{}", ran.err);
+}
+
+#[test]
 fn a_template_that_asks_for_what_is_not_there_is_reported_once_with_file_and_line() {
     let site = site();
     site.write(

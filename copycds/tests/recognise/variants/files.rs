@@ -5,6 +5,44 @@ use copycds::recognise::Evidence;
 use super::{answer, disk_info, recognise, treeinfo, volume, with_release};
 
 #[test]
+fn a_file_counts_in_the_encoding_that_it_names_and_never_without_its_nuls() {
+    let treeinfo = "[general]\nfamily = Rocky Linux\nversion = 9.4\narch = x86_64\n";
+    let discinfo = "1714780000.0\nRocky Linux 9.4\nx86_64\n";
+    let debian = "Debian GNU/Linux 12.9.0 \"Bookworm\" - Official amd64 NETINST 20250111-10:54";
+    let encoded = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        text.encode_utf16().flat_map(unit).collect()
+    };
+    for (path, text, release) in [
+        (".treeinfo", treeinfo, "rocky9.4 x86_64"),
+        (".discinfo", discinfo, "rocky9.4 x86_64"),
+        (".disk/info", debian, "debian12.9.0 x86_64"),
+    ] {
+        let marked = format!("\u{feff}{text}");
+        for (bytes, expected) in [
+            (text.as_bytes().to_vec(), release),
+            (marked.as_bytes().to_vec(), release),
+            (format!("{text}\0\0\0").into_bytes(), release),
+            (encoded(&marked, u16::to_le_bytes), release),
+            (encoded(&marked, u16::to_be_bytes), release),
+            (encoded(text, u16::to_le_bytes), "refused"),
+            (encoded(text, u16::to_be_bytes), "refused"),
+            (text.replace("9.", "9\0.").into_bytes(), "refused"),
+            (text.replace("Linux", "\0Linux").into_bytes(), "refused"),
+        ] {
+            let found = answer(&Evidence::of_file(path, bytes.clone()));
+            let shown = String::from_utf8_lossy(&bytes);
+            match expected {
+                "refused" => assert!(!found.contains(' '), "{path}: {shown:?} is {found}"),
+                release => assert_eq!(found, release, "{path}: {shown:?}"),
+            }
+        }
+    }
+    // line ends of a system that is gone: shown, and evidence against a label
+    let text = treeinfo.replace('\n', "\r");
+    assert_eq!(answer(&Evidence::of_file(".treeinfo", text)), "unknown");
+}
+
+#[test]
 fn a_layered_product_and_the_tree_of_an_add_on_are_not_the_base_release() {
     let rhel = "[general]\nfamily = Red Hat Enterprise Linux\nversion = 9.4\narch = x86_64\n";
     let release = "[release]\nname = Red Hat Enterprise Linux\nversion = 9.4\n";

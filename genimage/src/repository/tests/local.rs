@@ -5,6 +5,7 @@ use std::fs;
 use definitions::AptSource;
 
 use super::{KEY, Scene};
+use crate::repository::rpm_signature::tests::{package, signed_by as package_by};
 use crate::repository::signature::tests::signed_by;
 use crate::repository::{Repository, expired, key, of_tree};
 
@@ -181,6 +182,44 @@ fn a_signature_of_another_key_is_refused() {
         fs::write(scene.directory.path().join("a/InRelease"), signature).unwrap();
         let expected = expected.map(|why| format!("otherpkgdir '{entry}': {why}"));
         assert_eq!(scene.extra(&[entry], &[]).err(), expected);
+    }
+}
+
+#[test]
+fn dnf_asks_for_signed_packages() {
+    let entry = "[gpgkey=/keys/docker.asc] DIR/a";
+    let ours = key::fingerprints(KEY).remove(0);
+    let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+    for (package, expected) in [
+        (package_by(&ours), None),
+        (package_by(&ours[24..]), None),
+        (
+            package_by(other),
+            Some(format!(
+                "is signed by the key {other}, and the named one is {ours}: name the key that signs it"
+            )),
+        ),
+        (
+            package(&[]),
+            Some(
+                "is not signed, and nodes would refuse it: sign it (rpmsign --addsign), or put '[trusted=yes]' in \
+                 front of the entry"
+                    .to_owned(),
+            ),
+        ),
+        (
+            b"<html>404 not found</html>".repeat(9),
+            Some("is not a package of rpm's: fetch it again".to_owned()),
+        ),
+    ] {
+        let files = ["a/repodata/repomd.xml", "a/Packages/b/b.rpm"];
+        let scene = Scene::new("rocky9.4", &files);
+        fs::write(scene.directory.path().join(files[1]), package).unwrap();
+        let found = scene.extra(&[entry], &[]).err();
+        let expected =
+            expected.map(|why| format!("otherpkgdir '{entry}': DIR/a/Packages/b/b.rpm {why}"));
+        assert_eq!(found, expected);
+        assert!(scene.extra(&["[trusted=yes] DIR/a"], &[]).is_ok());
     }
 }
 
