@@ -134,6 +134,9 @@ mod tests {
             "525400-aa0b01",
             "52.54.00.aa.0b.01",
             " 52:54:00:aa:0b:01 ",
+            "5254:00AA:0B01",
+            "52.54.0.aa.b.1",
+            "525400AA0B01",
         ] {
             let addresses: MacAddresses = text.parse().unwrap();
             assert_eq!(&*addresses, "52:54:00:aa:0b:01", "{text}");
@@ -219,11 +222,19 @@ mod tests {
             "52:54:00:00:00:01:",
             "::::::",
             "52 54 00 00 00 01",
+            "0",
+            "|",
+            "\u{ff15}2:54:00:00:00:01",
+            "52:54:00:00:00:01,52:54:00:00:00:02",
+            "<52:54:00:00:00:01>",
+            "52:54:00:00:00:01\0",
+            "5\u{e9}:54:00:00:00:01",
         ] {
+            let bad = if text == "|" { "" } else { text };
             assert_eq!(
                 text.parse::<MacAddresses>().unwrap_err().to_string(),
                 format!(
-                    "'{text}' is not a hardware address: expected six pairs of hexadecimal digits such as \
+                    "'{bad}' is not a hardware address: expected six pairs of hexadecimal digits such as \
                      52:54:00:00:00:01; several as mac!host|mac2!host2"
                 )
             );
