@@ -24,6 +24,10 @@ fn universe() -> Nodes {
             _ => "",
         };
         node.set("groups", groups).unwrap();
+        if name == "n1" {
+            node.set("mac", "52:54:00:00:00:01").unwrap();
+            node.set("ip", "fd00::1").unwrap();
+        }
         objects.push(node);
     }
     let empty = ["r1b5", "r2b5", "r02u34", "q00.b1", "q02.b1"];
@@ -95,6 +99,10 @@ fn every_form_names_what_the_table_says() {
         ("1738", "n9"),
         ("1738,-n9", ""),
         ("xcatdefaults@rack2", "n7"),
+        ("mac==5254.0000.0001", "n1"),
+        ("compute@mac!=52-54-00-00-00-01", "n2 n3"),
+        ("ip==FD00:0::1", "n1"),
+        ("mac==none", ""),
         (",,", ""),
         ("n1,,n2", "n1 n2"),
         ("n1\n", "n1"),
