@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 
+use crate::terminal::escaped;
+
 /// Runs a binary: parses its arguments, calls `run` and maps the result to an exit code.
 ///
 /// Wrong usage exits with 2. An error is printed as `name: {err:#}` and exits with 1. A reader that
@@ -53,8 +55,10 @@ fn finish(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            // Names in it may come from files of others.
+            let error = format!("{error:#}");
             // As above: who cannot read it learns it from the exit code.
-            let _ = writeln!(io::stderr(), "{name}: {error:#}");
+            let _ = writeln!(io::stderr(), "{name}: {}", escaped(&error, '\n'));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@
 //! kernel prints them. Several are separated by `|`, each with the host name that it
 //! belongs to after a `!`. Reference: IEEE 802 (six octets), RFC 4391 (InfiniBand: eight or twenty).
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use crate::Error;
@@ -58,7 +59,12 @@ fn normalised(entry: &str) -> Result<String, Error> {
     if let Some(fault) = octets_fault(&octets) {
         return Err(Error::invalid("the address of a NIC", address, fault));
     }
-    let address = octets.join(":");
+    let mut address = String::with_capacity(3 * octets.len());
+    for (at, octet) in octets.iter().enumerate() {
+        let colon = if at == 0 { "" } else { ":" };
+        // A string takes whatever is written to it.
+        let _ = write!(address, "{colon}{octet:02x}");
+    }
     match host {
         None => Ok(address),
         // xCAT's word for an address whose NIC has no name of its own.
@@ -70,52 +76,45 @@ fn normalised(entry: &str) -> Result<String, Error> {
 /// Says what keeps octets from being the address of one NIC: tools print all zeros for one that they could not read,
 /// and the lowest bit of the first octet of six is set for groups of NICs, all ones being everybody's (IEEE 802-2014
 /// §8.2.2).
-fn octets_fault(octets: &[String]) -> Option<&'static str> {
-    let all = |octet: &str| octets.iter().all(|other| other == octet);
-    let is_of_group = octets.len() == 6
-        && octets[0]
-            .ends_with(|digit: char| digit.to_digit(16).is_some_and(|digit| digit % 2 == 1));
-    if all("00") || all("ff") {
+fn octets_fault(octets: &[u8]) -> Option<&'static str> {
+    let all = |octet: u8| octets.iter().all(|other| *other == octet);
+    if all(0x00) || all(0xff) {
         Some("that of one NIC, and not zero or the broadcast address")
-    } else if is_of_group {
+    } else if octets.len() == 6 && octets[0] % 2 == 1 {
         Some("that of one NIC, and not of a group of them, whose first octet is odd")
     } else {
         None
     }
 }
 
-/// Reads the octets of an address, each as two lower-case digits.
+/// Reads the octets of an address.
 ///
 /// There is one kind of separator or none. Six parts are octets, whose leading zero may be left out;
 /// longer parts, all of one length, hold several octets each.
-fn octets(text: &str) -> Option<Vec<String>> {
+fn octets(text: &str) -> Option<Vec<u8>> {
     let text = text
         .strip_prefix("0x")
         .or_else(|| text.strip_prefix("0X"))
-        .unwrap_or(text)
-        .to_ascii_lowercase();
-    let separator = text.chars().find(|c| matches!(c, ':' | '-' | '.'));
-    let parts: Vec<_> = match separator {
-        Some(separator) => text.split(separator).collect(),
-        None => vec![text.as_str()],
-    };
-    let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
-    if !parts.iter().all(digits) {
+        .unwrap_or(text);
+    let separator = text.find([':', '-', '.']).map(|at| text.as_bytes()[at]);
+    let parts = || text.as_bytes().split(|byte| Some(*byte) == separator);
+    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_hexdigit);
+    if !parts().all(digits) {
         return None;
     }
-    if OCTETS.contains(&parts.len()) && parts.iter().all(|part| part.len() <= 2) {
-        return Some(parts.iter().map(|part| format!("{part:0>2}")).collect());
+    let value = |digits: &[u8]| {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or_default() as u8;
+        digits
+            .iter()
+            .fold(0, |octet, byte| octet << 4 | digit(byte))
+    };
+    if OCTETS.contains(&parts().count()) && parts().all(|part| part.len() <= 2) {
+        return Some(parts().map(value).collect());
     }
-    let length = parts[0].len();
-    let even = length % 2 == 0 && parts.iter().all(|part| part.len() == length);
-    let joined = parts.concat();
-    (even && OCTETS.contains(&(joined.len() / 2))).then(|| {
-        joined
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| String::from_utf8_lossy(pair).into_owned())
-            .collect()
-    })
+    let length = parts().next()?.len();
+    let even = length % 2 == 0 && parts().all(|part| part.len() == length);
+    let octets: Vec<_> = parts().flat_map(|part| part.chunks(2)).map(value).collect();
+    (even && OCTETS.contains(&octets.len())).then_some(octets)
 }
 
 #[cfg(test)]
@@ -135,6 +134,9 @@ mod tests {
             "525400-aa0b01",
             "52.54.00.aa.0b.01",
             " 52:54:00:aa:0b:01 ",
+            "5254:00AA:0B01",
+            "52.54.0.aa.b.1",
+            "525400AA0B01",
         ] {
             let addresses: MacAddresses = text.parse().unwrap();
             assert_eq!(&*addresses, "52:54:00:aa:0b:01", "{text}");
@@ -220,11 +222,19 @@ mod tests {
             "52:54:00:00:00:01:",
             "::::::",
             "52 54 00 00 00 01",
+            "0",
+            "|",
+            "\u{ff15}2:54:00:00:00:01",
+            "52:54:00:00:00:01,52:54:00:00:00:02",
+            "<52:54:00:00:00:01>",
+            "52:54:00:00:00:01\0",
+            "5\u{e9}:54:00:00:00:01",
         ] {
+            let bad = if text == "|" { "" } else { text };
             assert_eq!(
                 text.parse::<MacAddresses>().unwrap_err().to_string(),
                 format!(
-                    "'{text}' is not a hardware address: expected six pairs of hexadecimal digits such as \
+                    "'{bad}' is not a hardware address: expected six pairs of hexadecimal digits such as \
                      52:54:00:00:00:01; several as mac!host|mac2!host2"
                 )
             );

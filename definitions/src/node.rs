@@ -176,7 +176,7 @@ macro_rules! like_a_node {
             dockerflag: Option<crate::EngineOptions>,
             /// The docker networks of a container; the first has its address.
             dockernics: Vec<crate::DockerName>,
-            /// The second address of a container, of the other family.
+            /// A second address, of the other family; the only one where there is no `ip`.
             ip6: Option<std::net::Ipv6Addr>,
             /// What becomes of a container that ends: `no`, `always`, `unless-stopped`, `on-failure[:TIMES]`.
             restart: Option<crate::RestartPolicy>,
@@ -308,6 +308,18 @@ impl Group {
 
     /// The name by which node ranges mean every node, whether it says so or not.
     pub const ALL: &'static str = "all";
+}
+
+impl Node {
+    /// Lists its own addresses, those of its NICs apart: `ip`, then `ip6`.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        self.ip.into_iter().chain(self.ip6.map(IpAddr::V6))
+    }
+
+    /// Returns the address by which it is reached: `ip`, or `ip6` where there is none.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.addresses().next()
+    }
 }
 
 /// How a group comes by its members.

@@ -110,23 +110,38 @@ impl Nodes {
 
     /// Returns a node with all that it has.
     pub fn effective(&self, name: &str) -> Option<Object> {
-        let node = self.nodes.get(name)?;
-        let mut effective = node.clone();
-        for group in self.inherited_from(node) {
-            let inherited = group
-                .attributes()
-                .iter()
-                .filter(|(name, _)| !OF_THE_GROUP.contains(*name));
-            for (name, value) in inherited {
-                effective.inherit(name, value);
+        Some(self.complete(self.nodes.get(name)?.clone()))
+    }
+
+    /// Returns a node with the attributes that are its own, and leaves its name here.
+    #[cfg(feature = "cli")]
+    pub(crate) fn take(&mut self, name: &str) -> Option<Object> {
+        let node = self.nodes.get_mut(name)?;
+        let bare = Object::new(ObjectKind::Node, name).ok()?;
+        Some(std::mem::replace(node, bare))
+    }
+
+    /// Returns a node with all that it has, and leaves its name here.
+    #[cfg(feature = "cli")]
+    pub(crate) fn take_effective(&mut self, name: &str) -> Option<Object> {
+        let node = self.take(name)?;
+        Some(self.complete(node))
+    }
+
+    /// Gives a node what its groups say.
+    fn complete(&self, mut node: Object) -> Object {
+        for (name, value) in JOINED.map(|name| (name, self.joined(&node, name))) {
+            if let Some(value) = value {
+                node.replace(name, value);
             }
         }
-        for name in JOINED {
-            if let Some(value) = self.joined(node, name) {
-                effective.replace(name, value);
+        for group in self.inherited_from(&node) {
+            let inherited = group.attributes().iter();
+            for (name, value) in inherited.filter(|(name, _)| !OF_THE_GROUP.contains(*name)) {
+                node.inherit(name, value);
             }
         }
-        Some(effective)
+        node
     }
 
     /// Gives nodes what they reported of themselves: it counts more than what a definition says of their status.
@@ -154,13 +169,12 @@ impl Nodes {
     }
 
     /// Lists the groups that a node inherits from, the one that takes precedence first.
-    fn inherited_from<'a>(
-        &'a self,
-        node: &'a Object,
-    ) -> impl DoubleEndedIterator<Item = &'a Object> {
+    fn inherited_from<'a>(&'a self, node: &Object) -> impl Iterator<Item = &'a Object> + use<'a> {
         let named = groups_of(node).filter(|name| *name != Group::EVERYONE);
-        let names: Vec<_> = named.chain([Group::EVERYONE]).collect();
-        names.into_iter().filter_map(|name| self.groups.get(name))
+        let groups = named
+            .chain([Group::EVERYONE])
+            .filter_map(|name| self.groups.get(name));
+        groups.collect::<Vec<_>>().into_iter()
     }
 
     /// Joins a list of a node with those of its groups.

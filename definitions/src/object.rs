@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+#[cfg(feature = "catalog")]
+use std::sync::LazyLock;
 
 use crate::nearest::best_match;
 use crate::schema::{AttributeSpec, Definition};
@@ -57,6 +59,18 @@ impl ObjectKind {
             Self::OsImage => crate::OsImage::ATTRIBUTES,
             Self::Site => Site::ATTRIBUTES,
         }
+    }
+
+    /// Returns which of them are secret.
+    #[cfg(feature = "catalog")]
+    pub(crate) fn secrets(self) -> &'static [&'static str] {
+        static SECRETS: LazyLock<[Vec<&str>; ObjectKind::ALL.len()]> = LazyLock::new(|| {
+            ObjectKind::ALL.map(|kind| {
+                let secret = kind.attributes().iter().filter(|known| known.secret);
+                secret.map(|known| known.name).collect()
+            })
+        });
+        &SECRETS[self as usize]
     }
 
     /// Finds an attribute by its name.
@@ -149,8 +163,10 @@ impl AttributeValue {
 impl fmt::Display for AttributeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, entry) in self.entries().iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{entry}")?;
+            if at > 0 {
+                f.write_str(",")?;
+            }
+            f.write_str(entry)?;
         }
         Ok(())
     }

@@ -288,6 +288,22 @@ mod tests {
                 "line 3: the node 'n1' has another block above",
             ),
             (
+                "@ Network Servers\nn1:\n objtype=node\n",
+                "line 1: '@ Network Servers' is neither 'name:' nor 'attr=value'",
+            ),
+            (
+                "n1:objtype=node\n",
+                "line 1: 'n1:objtype=node' comes before the first 'name:'",
+            ),
+            (
+                "n1:\n objtype=host\n",
+                "line 1: 'host' is not a type of object: expected one of group, network, node, osimage, site",
+            ),
+            (
+                "n1:\n objtype=node\n\0",
+                "line 3: '\0' is neither 'name:' nor 'attr=value'",
+            ),
+            (
                 "default-x:\n",
                 "line 1: 'x' is not a type of object: expected one of group, network, node, osimage, site",
             ),

@@ -67,8 +67,9 @@ impl AddressBook {
             if value("mgt").is_some_and(|mgt| mgt.to_string() == "docker") {
                 continue;
             }
-            if let Some(ip) = value("ip").and_then(|ip| ip.to_string().parse().ok()) {
-                self.named.insert(name.to_owned(), ip);
+            let addresses = ["ip", "ip6"].into_iter().filter_map(value);
+            for ip in addresses.filter_map(|ip| ip.to_string().parse().ok()) {
+                self.named.entry(name.to_owned()).or_insert(ip);
                 self.addresses.entry(ip).or_default().push(name.to_owned());
             }
             let macs = value("mac").and_then(|mac| mac.to_string().parse::<MacAddresses>().ok());
@@ -142,11 +143,13 @@ impl AddressBook {
         if let Some(others) = self.macs.get(mac) {
             problems.push(shared(name, "MAC", mac, others));
         }
-        let network = node.ip.and_then(|ip| self.network_of(ip));
-        if let Some(ip) = node.ip {
+        let network = node.address().and_then(|ip| self.network_of(ip));
+        for ip in node.addresses() {
             if let Some(others) = self.addresses.get(&ip) {
                 problems.push(shared(name, "address", &ip.to_string(), others));
             }
+        }
+        if let Some(ip) = node.address() {
             if let Some(fault) = address_fault(ip, network.map(|(_, range)| *range)) {
                 problems.push(Problem::new(format!("{name}: its address {ip} is {fault}")));
             } else if network.is_none() && !self.networks.is_empty() {
@@ -177,7 +180,7 @@ impl AddressBook {
             domain,
             mac: mac.to_owned(),
             nic: nic(node),
-            ip: node.ip.map(|ip| ip.to_string()),
+            ip: node.address().map(|ip| ip.to_string()),
             prefix: network.map(|(_, range)| range.prefix()),
             gateway: of_network
                 .and_then(|network| network.gateway.as_deref())
@@ -346,6 +349,26 @@ mod tests {
         assert_eq!(facts.gateway.as_deref(), Some("10.1.0.1"));
         assert_eq!(facts.nameservers, ["10.1.0.2"]);
         assert_eq!(facts.nic.as_deref(), Some("eth1"));
+    }
+
+    #[test]
+    fn an_address_of_ipv6_alone_is_the_address_and_no_other_node_has_it() {
+        let lab = Lab::new(&[
+            ("n1", &["ip6=fd00::5", "mac=52:54:00:ab:00:01"]),
+            ("n2", &["ip=fd00::6", "mac=52:54:00:ab:00:02"]),
+            (
+                "n3",
+                &["ip=10.1.0.7", "ip6=fd00::6", "mac=52:54:00:ab:00:03"],
+            ),
+        ]);
+        assert_eq!(lab.addresses.named["n1"].to_string(), "fd00::5");
+        assert_eq!(lab.addresses.named["n3"].to_string(), "10.1.0.7");
+        let problems = lab.facts("n3").unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].contains("fd00::6") && problems[0].contains("n2"),
+            "{problems:?}"
+        );
     }
 
     #[test]

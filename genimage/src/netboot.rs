@@ -210,7 +210,7 @@ fn fs_type(format: ImageFormat) -> Option<RootFsType> {
 /// Returns the address that a node fetches its image with: that of its definition, or what it is given by DHCP.
 fn address(node: &Node, facts: &NodeFacts) -> Result<AddressSource, Problem> {
     let name = &node.name;
-    let Some(ip) = node.ip else {
+    let Some(ip) = node.address() else {
         return Ok(AddressSource::Dhcp);
     };
     let Some(prefix) = facts.prefix else {

@@ -90,11 +90,13 @@ impl Domains {
             .collect::<Result<_, _>>()
             .context("reading its hostnames")?;
         let name: NodeName = node.name.parse()?;
-        let own = node.ip.map(|address| (name, address, further));
+        let own = node
+            .addresses()
+            .map(|address| (name.clone(), address, further.clone()));
         let nics = nic_names(node)?
             .into_iter()
             .map(|nic| (nic.host, nic.address, nic.aliases));
-        let addresses = own.into_iter().chain(nics).map(|(host, address, aliases)| {
+        let addresses = own.chain(nics).map(|(host, address, aliases)| {
             let names = [&host].into_iter().chain(&aliases);
             let names = names.flat_map(|name| match self.of(address) {
                 Some(domain) if !name.ends_with(&format!(".{domain}")) => {

@@ -29,6 +29,7 @@ hostnames = ["www"]
 [node.c1]
 mgt = "docker"
 ip = "10.1.3.1"
+ip6 = "fd00:3::1"
 mac = "52:54:00:aa:0b:09"
 "#;
 
@@ -217,7 +218,7 @@ fn networks_of_ipv6_are_served_by_dhcpv6_and_router_advertisements() {
          [router]\nnet = \"fd00:2::\"\nmask = \"/64\"\nmgtifname = \"!remote!eth3\"\n\
          [wide]\nnet = \"fd01::\"\nmask = \"/48\"\nmgtifname = \"lo\"\n",
         "[node.n1]\nip = \"fd00:1::11\"\nmac = \"52:54:00:00:00:01\"\n\
-         [node.n2]\nip = \"fd00:2::12\"\nmac = \"52:54:00:00:00:02\"\n\
+         [node.n2]\nip6 = \"fd00:2::12\"\nmac = \"52:54:00:00:00:02\"\n\
          [node.far]\nip = \"fd00:3::1\"\nmac = \"52:54:00:00:00:03\"\n",
     );
     let written = makedhcp(&lab, &["-n"]);
@@ -485,7 +486,7 @@ fn names_are_listed_for_nodes_their_nics_and_containers() {
     assert_eq!(
         ended.stdout,
         "<lab>/dnsmasq.d/slipway-dns.conf: written\n\
-         c1: added: 10.1.3.1 c1.rack.lab c1\n\
+         c1: added: 10.1.3.1 c1.rack.lab c1; fd00:3::1 c1.lab c1\n\
          n1: added: 10.1.0.11 n1.rack.lab n1\n\
          n2: added: 10.1.0.12 n2.rack.lab n2; 10.1.2.12 n2-ib.rack.lab n2-ib fast.rack.lab fast\n\
          n3: added: 10.1.0.13 n3.rack.lab n3 www.rack.lab www\n\

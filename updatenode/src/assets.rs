@@ -218,7 +218,7 @@ fn text(path: &Path) -> Option<String> {
 
 /// Returns where a node is reached: at its address, else by its name.
 pub(crate) fn address(node: &Node) -> String {
-    node.ip
+    node.address()
         .map_or_else(|| node.name.clone(), |ip| ip.to_string())
 }
 
@@ -239,4 +239,22 @@ fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
         return Err(std::io::Error::new(ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_reached_at_its_address_of_either_family_or_by_its_name() {
+        let mut node = Node {
+            name: "n1".to_owned(),
+            ..Node::default()
+        };
+        assert_eq!(address(&node), "n1");
+        node.ip6 = "fd00::5".parse().ok();
+        assert_eq!(address(&node), "fd00::5");
+        node.ip = "10.1.0.5".parse().ok();
+        assert_eq!(address(&node), "10.1.0.5");
+    }
 }

@@ -1,7 +1,7 @@
 //! The protocol with one node: its lines come in, actions go out. Pure.
 //!
-//! Only a line with a marker of the session ([`crate::markers`]) changes the state; of several results the last one
-//! counts. Lines before the shell's ready notice come from no script: greetings, warnings, messages of ssh. They are held
+//! Only a line with a marker of the session ([`crate::markers`]) changes the state, on either stream: a login shell may
+//! send both one way. Of several results the last one counts. Lines before the shell's ready notice come from no script: greetings, warnings, messages of ssh. They are held
 //! back, and shown when they are the reason why the node was not reached.
 
 use std::os::unix::process::ExitStatusExt;
@@ -88,22 +88,14 @@ impl Protocol {
     pub(crate) fn on_line<'l>(&mut self, stream: OutputStream, line: &'l str) -> LineAction<'l> {
         match (self.state, stream) {
             (ProtocolState::Running, _) => {
-                let read = self
-                    .markers
-                    .parse_results(line)
-                    .filter(|_| stream == OutputStream::Out);
-                if let Some((before, results)) = read {
+                if let Some((before, results)) = self.markers.parse_results(line) {
                     self.results = Some(results);
                     if !before.is_empty() {
                         self.output.keep(before);
                     }
                     return LineAction::Done(before);
                 }
-                let killed = self
-                    .markers
-                    .parse_killed(line)
-                    .filter(|_| stream == OutputStream::Out);
-                if let Some((before, killed)) = killed {
+                if let Some((before, killed)) = self.markers.parse_killed(line) {
                     self.killed = Some(killed);
                     if before.is_empty() {
                         return LineAction::Hold(line);
@@ -114,14 +106,14 @@ impl Protocol {
                 self.output.keep(line);
                 LineAction::OutputPrinter(line)
             }
-            (ProtocolState::Greeting, OutputStream::Out)
+            (ProtocolState::Greeting, _)
                 if ends_with_notice(line, &self.markers.send_request()) =>
             {
                 self.state = ProtocolState::Refreshing;
                 self.refreshed = true;
                 LineAction::SendProgram
             }
-            (_, OutputStream::Out) if ends_with_notice(line, &self.markers.ready_notice()) => {
+            _ if ends_with_notice(line, &self.markers.ready_notice()) => {
                 self.state = ProtocolState::Running;
                 LineAction::SendList
             }

@@ -15,7 +15,7 @@ use crate::markers::SessionMarkers;
 
 /// Becomes root: an ssh configuration may name another user.
 const AS_ROOT: &str = concat!(
-    r#"if [ "$(id -u)" = 0 ]; then exec "$@"; elif command -v sudo >/dev/null; then exec sudo -n -- "$@"; fi; "#,
+    r#"if [ "$(id -u)" = 0 ]; then exec "$@"; elif command -v sudo >/dev/null; then exec sudo -n -u root -- "$@"; fi; "#,
     r#"echo "the account $(id -un) is not root there, and there is no sudo: log in as root, or give it sudo "#,
     r#"without a password" >&2; exit 1"#
 );
@@ -41,6 +41,8 @@ const INQUIRE: &str = concat!(
 /// before the shell prints that it is ready. A program that a signal ended cannot report: its status says what it ran.
 const REFRESH: &str = concat!(
     r#"to=$1 sum=$2 size=$3 mark=$4; shift 4; "#,
+    r#"if [ -t 0 ]; then echo "the login shell puts a terminal in place of standard input, which changes what is sent: "#,
+    r#"run no script(1) and the like for a command" >&2; exit 1; fi; "#,
     r#"command -v sha256sum >/dev/null || { echo "there is no sha256sum here" >&2; exit 1; }; "#,
     r#"is() { { set -- "$1" $(sha256sum <"$1"); } 2>/dev/null; [ "$2" = "$sum" ]; }; "#,
     r#"if is "$to"; then :; else "#,

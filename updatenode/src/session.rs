@@ -107,6 +107,8 @@ impl Session {
         if let Some(input) = &input {
             fcntl(input, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).context("setting up a pipe")?;
         }
+        let mark = definitions::Results::mark(job.markers.results_nonce());
+        let lines = || LineReader::with_mark(mark.clone());
         let started = Instant::now();
         Ok(Self {
             protocol: Protocol::new(job.markers.clone()),
@@ -116,14 +118,8 @@ impl Session {
             input,
             sending: None,
             close_after_sending: false,
-            out: child.stdout.take().map(|pipe| {
-                let mark = definitions::Results::mark(job.markers.results_nonce());
-                (pipe, LineReader::with_mark(mark))
-            }),
-            err: child
-                .stderr
-                .take()
-                .map(|pipe| (pipe, LineReader::default())),
+            out: child.stdout.take().map(|pipe| (pipe, lines())),
+            err: child.stderr.take().map(|pipe| (pipe, lines())),
             child,
             stopped: None,
             force: None,

@@ -97,10 +97,7 @@ fn addresses(node: &Node) -> impl Iterator<Item = IpAddr> {
             .split('|')
             .filter_map(|value| value.trim().parse().ok())
     });
-    node.ip
-        .into_iter()
-        .chain(node.ip6.map(IpAddr::V6))
-        .chain(nics)
+    node.addresses().chain(nics)
 }
 
 #[cfg(test)]

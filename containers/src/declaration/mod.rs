@@ -205,10 +205,7 @@ fn first_network(node: &Node) -> Result<String> {
 
 /// Lists the addresses of a container.
 pub(crate) fn addresses(node: &Node) -> Vec<IpAddr> {
-    node.ip
-        .into_iter()
-        .chain(node.ip6.map(IpAddr::V6))
-        .collect()
+    node.addresses().collect()
 }
 
 /// The hardware address: the node's, else the one that engines up to 27 make of the address. Those from 28 on would

@@ -1,8 +1,8 @@
 //! The files of the catalog: a writer's lock, and replacing one with the mode that it has.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,11 +60,20 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a directory and what leads to it.
+/// Makes a directory and what leads to it, for everybody to read, whatever the umask.
 fn make_directory(directory: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(directory)
-        .with_context(|| format!("making the directory {}", directory.display()))
+    let making = || format!("making the directory {}", directory.display());
+    if directory.is_dir() || directory.as_os_str().is_empty() {
+        return Ok(());
+    }
+    if let Some(parent) = directory.parent() {
+        make_directory(parent)?;
+    }
+    match fs::create_dir(directory) {
+        // Another writer was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        made => made
+            .and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755)))
+            .with_context(making),
+    }
 }

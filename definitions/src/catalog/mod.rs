@@ -15,6 +15,7 @@
 //! wrote one into another file, it moves when its object is next changed.
 //! Every key that is not known is an error with file, line and the nearest key that is.
 
+mod direct;
 mod edit;
 mod file;
 mod form;
@@ -293,6 +294,15 @@ enum Layout {
 }
 
 impl Layout {
+    /// Lists the kinds that begin the name of a table.
+    fn sections(&self) -> &'static [ObjectKind] {
+        match self {
+            Self::Whole(..) | Self::Tables(_) => &[],
+            Self::Sections => &[ObjectKind::Node, ObjectKind::Group],
+            Self::Secrets => &[ObjectKind::Node, ObjectKind::Group, ObjectKind::Site],
+        }
+    }
+
     /// Names the tables that lead to an object.
     fn keys<'a>(&self, kind: ObjectKind, name: &'a str) -> Vec<&'a str> {
         match self {

@@ -42,20 +42,15 @@ impl Catalog {
 impl Object {
     /// Says whether any of its attributes is secret.
     pub(crate) fn has_secrets(&self) -> bool {
-        // Few attributes of a kind are secret: asked for these, an object with many answers sooner.
-        let mut secret = self.kind().attributes().iter().filter(|known| known.secret);
-        secret.any(|known| self.value(known.name).is_some())
+        let mut secrets = self.kind().secrets().iter();
+        secrets.any(|name| self.value(name).is_some())
     }
 
     /// Returns the object with its secret attributes alone, or with the others.
     pub(crate) fn part(&self, secret: bool) -> Self {
-        let (kind, mut part) = (self.kind(), self.clone());
+        let (secrets, mut part) = (self.kind().secrets(), self.clone());
         part.attributes_mut()
-            .retain(|name, _| is_secret(kind, name) == secret);
+            .retain(|name, _| secrets.contains(name) == secret);
         part
     }
-}
-
-fn is_secret(kind: ObjectKind, name: &str) -> bool {
-    kind.attribute(name).is_ok_and(|known| known.secret)
 }

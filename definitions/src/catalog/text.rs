@@ -6,13 +6,21 @@ use anyhow::{Result, anyhow};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Layout;
+use super::{Layout, direct};
 use crate::error::or_did_you_mean;
 use crate::nearest::best_match;
 use crate::{AttributeShape, AttributeSpec, AttributeValue, Error, Object, ObjectKind};
 
-/// Parses one file.
+/// Parses one file; the objects are sorted by kind and name.
 pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Object>> {
+    match direct::parse(layout, text) {
+        Some(objects) => Ok(objects),
+        None => parse_document(layout, file, text),
+    }
+}
+
+/// Parses one file, whatever TOML it is.
+fn parse_document(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Object>> {
     let source = TomlSource {
         file,
         text,
@@ -28,12 +36,8 @@ pub(super) fn parse(layout: &Layout, file: &Path, text: &str) -> Result<Vec<Obje
         Layout::Whole(kind, name) => objects.push(source.object(*kind, (name, 0), &document)?),
         Layout::Tables(kind) => source.tables(*kind, &document, &mut objects)?,
         Layout::Sections | Layout::Secrets => {
-            let known: &[ObjectKind] = match layout {
-                Layout::Secrets => &[ObjectKind::Node, ObjectKind::Group, ObjectKind::Site],
-                _ => &[ObjectKind::Node, ObjectKind::Group],
-            };
             for (key, value) in &document {
-                let kind = source.section(key, known)?;
+                let kind = source.section(key, layout.sections())?;
                 source.tables(kind, source.table(key, value)?, &mut objects)?;
             }
         }
@@ -169,4 +173,59 @@ fn wrong_shape(attribute: &AttributeSpec) -> Error {
         AttributeShape::List => "an array of texts in quotes, such as [\"one\", \"two\"]",
     };
     Error::invalid("written as its value must be", attribute.name, expected)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Lines that make a document of each layout, and those that make it something else.
+    #[rustfmt::skip]
+    const LINES: &[&str] = &[
+        "[node.n1]", "[node.n2]", "[group.g1]", "[group.\"g2\"]", "[site.clustersite]", "[node]", "[node.n1.x]",
+        "[[node.n1]]", "[n1]", "[ 'n2' ]", "[node.-]", "[nod.n1]", "[node.n1", "ip = \"10.0.0.1\"", "ip = '10.0.0.2'",
+        "ip = 'x'", "ip = \"\"", "serialport = 1", "serialport = \"1\"", "groups = [\"all\", 'rack1',]", "groups = []",
+        "groups = [\n  \"all\", # why\n]", "groups = \"all\"", "groups = [[\"all\"]]", "groups = [1]",
+        "groups = [\"a,b\"]", "\"mac\" = \"AA-bb-cc-dd-ee-ff\"", "usercomment = \"\"\"\none\\\n  line\"\"\"",
+        "usercomment = '''two\nlines'''", "usercomment = \"\\u00e9 \\t\"", "usercomment = true", "nic.ip = \"1\"",
+        "x = { ip = \"1\" }", "bmcpassword = \"secret\"", "rootpassword = \"$6$x$y\"", "osvers = \"debian12\"",
+        "net = \"10.0.0.0/8\"", "unknown = \"x\"", "# a remark", "", "ip", "= \"x\"", "\u{1}", "# \u{1}", "\u{feff}",
+    ];
+
+    fn layouts() -> impl Strategy<Value = Layout> {
+        prop::sample::select(vec![
+            Layout::Whole(ObjectKind::OsImage, "image".to_owned()),
+            Layout::Tables(ObjectKind::Network),
+            Layout::Sections,
+            Layout::Secrets,
+        ])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+
+        #[test]
+        fn what_events_make_is_what_the_document_says(
+            lines in prop::collection::vec(prop::sample::select(LINES), 0..7),
+            layout in layouts(),
+            end in prop::sample::select(&["\n", "\r\n", " # x\n", "\r"][..]),
+        ) {
+            let text: String = lines.iter().flat_map(|line| [*line, end]).collect();
+            let document = parse_document(&layout, Path::new("file"), &text);
+            if let Some(objects) = direct::parse(&layout, &text) {
+                prop_assert_eq!(Some(objects), document.ok());
+            }
+        }
+    }
+
+    #[test]
+    fn what_commands_write_is_made_from_events() {
+        let text = "# Racks.\n[node.n1]\ngroups = [\"all\"]\nip = \"10.0.0.1\" # its own\n\n[group.g1]\n\n[node.n0]\n";
+        let objects = direct::parse(&Layout::Sections, text).unwrap();
+        let names: Vec<_> = objects.iter().map(Object::name).collect();
+        assert_eq!(names, ["g1", "n0", "n1"]);
+        assert_eq!(objects[2].value("ip").unwrap().to_string(), "10.0.0.1");
+    }
 }

@@ -118,8 +118,8 @@ impl FromStr for Selection {
             .map(|rest| rest.strip_suffix('/').unwrap_or(rest));
         let pattern = || TextPattern::parse(bare.unwrap_or(wanted)).map_err(invalid);
         let test = match operator {
-            "==" => Test::Is(wanted.to_owned()),
-            "!=" => Test::IsNot(wanted.to_owned()),
+            "==" => Test::Is(stored(attribute, wanted)),
+            "!=" => Test::IsNot(stored(attribute, wanted)),
             "=~" => Test::Matches(pattern()?),
             _ => Test::MatchesNot(pattern()?),
         };
@@ -128,6 +128,18 @@ impl FromStr for Selection {
             test,
         })
     }
+}
+
+/// Returns a value in the spelling that is stored: an address may be written in several.
+fn stored(attribute: &str, value: &str) -> String {
+    let known = ObjectKind::ALL
+        .iter()
+        .filter_map(|kind| kind.attribute(attribute).ok());
+    let accepted = known.filter_map(|known| known.parse(value).ok()).flatten();
+    accepted
+        .map(|value| value.to_string())
+        .next()
+        .unwrap_or_else(|| value.to_owned())
 }
 
 impl fmt::Display for Selection {

@@ -24,6 +24,10 @@ fn universe() -> Nodes {
             _ => "",
         };
         node.set("groups", groups).unwrap();
+        if name == "n1" {
+            node.set("mac", "52:54:00:00:00:01").unwrap();
+            node.set("ip", "fd00::1").unwrap();
+        }
         objects.push(node);
     }
     let empty = ["r1b5", "r2b5", "r02u34", "q00.b1", "q02.b1"];
@@ -95,12 +99,63 @@ fn every_form_names_what_the_table_says() {
         ("1738", "n9"),
         ("1738,-n9", ""),
         ("xcatdefaults@rack2", "n7"),
+        ("mac==5254.0000.0001", "n1"),
+        ("compute@mac!=52-54-00-00-00-01", "n2 n3"),
+        ("ip==FD00:0::1", "n1"),
+        ("mac==none", ""),
+        (",,", ""),
+        ("n1,,n2", "n1 n2"),
+        ("n1\n", "n1"),
+        ("all@rack1", "n5 n6"),
+        ("rack1@all", "n5 n6"),
+        ("all,-all", ""),
+        ("/^n1$", "n1"),
+        ("/rack", ""),
+        ("n1..n3", "!n1..n3"),
+        ("n1-", "!n1-"),
+        ("N1", "!N1"),
+        ("ALL", "!ALL"),
+        ("all[1-3]", "!all1"),
+        ("compute-rack1", "!compute-rack1"),
+        ("n1-n100000", "!n13"),
     ] {
         let names = select(range).unwrap_or_else(|error| {
             let missing = error.split('\'').nth(1).unwrap_or_default();
             vec![format!("!{missing}")]
         });
         assert_eq!(names.join(" "), expected, "{range}");
+    }
+}
+
+#[test]
+fn what_no_node_range_is_names_nothing() {
+    for (range, expected) in [
+        ("@all", "lacks a name beside '-' or '@'"),
+        ("n1@", "lacks a name beside '-' or '@'"),
+        ("n1%n2", "has '%' in 'n1%n2'"),
+        ("n1;n2", "has ';' in 'n1;n2'"),
+        ("n1\tn2", "which no name has"),
+        ("n1\0", "which no name has"),
+        ("~n1", "has '~' in '~n1'"),
+        ("n\u{661}", "which no name has"),
+        ("n[\u{ff11}]", "which no name has"),
+        ("n[1-2", "has a '[' that nothing closes"),
+        ("/(", "has a '(' that nothing closes"),
+        ("n10-n1", "runs backwards"),
+        ("n[2-1]", "runs backwards"),
+        ("n[001-2]", "are padded differently"),
+        ("n[1-2]-n[3-3]", "counts in two ways"),
+        ("q00.b1-q02.b2", "counts in more than one number"),
+        ("n1-n2-n3", "the ends of a span have the same words"),
+        ("n1+999999999", "makes more than 100000 names"),
+        ("n[1-100000000]", "makes more than 100000 names"),
+        (
+            "n[99999999999999999999-99999999999999999999]",
+            "which are no numbers",
+        ),
+    ] {
+        let error = select(range).unwrap_err();
+        assert!(error.contains(expected), "{range}: {error}");
     }
 }
 

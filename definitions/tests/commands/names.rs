@@ -279,3 +279,26 @@ fn the_cost_of_making_and_removing_grows_with_the_number_of_nodes() {
     );
     assert_eq!(site.ok("lsdef"), "n1  (node)\n");
 }
+
+#[test]
+fn no_name_in_a_message_acts_on_a_terminal() {
+    let site = site();
+    let stanza = "n1\u{1b}[2J:\n    objtype=node\n    groups=all\n";
+    let outcome = site.pipe("mkdef -z", stanza);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome
+            .err
+            .starts_with("mkdef: 'n1\\u001b[2J' is not the name of a node: "),
+        "{}",
+        outcome.err
+    );
+    let outcome = site.pipe("mkdef -z", "n1:\n    objtype=node\n    \u{0}\u{202e}\n");
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            1,
+            "mkdef: the stanza, line 3: '\\u0000\\u202e' is neither 'name:' nor 'attr=value'\n"
+        )
+    );
+}

@@ -153,3 +153,35 @@ fn a_stanza_that_is_read_again_loses_no_secret() {
     site.ok("mkdef -f n1 groups=rack,all");
     assert!(!site.read("secrets.toml").contains("Geheim1"));
 }
+
+#[test]
+fn no_umask_keeps_anybody_from_definitions_or_lets_him_see_secrets() {
+    for umask in ["0", "077", "0777"] {
+        let site = Site::new();
+        let line = format!(
+            "umask {umask}; export SLIPWAY_CONFIG=$SLIPWAY_CONFIG/etc/slipway
+             mkdef n1,n2 groups=all bmcpassword=Geheim && mkdef -t group rack usercomment=x &&
+             mkdef -t osimage debian12.5-x86_64-install-compute osvers=debian12.5 osarch=x86_64 profile=compute \
+                 provmethod=install && mkdef -t network lan net=10.0.0.0 mask=255.0.0.0 && chdef -t site domain=lab &&
+             chdef n1 bmcpassword=Geheim1 && rmdef n2"
+        );
+        assert_eq!(site.run(&line).err, "", "{umask}");
+        for (name, expected) in [
+            ("etc", 0o755),
+            ("etc/slipway", 0o755),
+            ("etc/slipway/nodes", 0o755),
+            ("etc/slipway/nodes/nodes.toml", 0o644),
+            ("etc/slipway/nodes/groups.toml", 0o644),
+            ("etc/slipway/osimages", 0o755),
+            (
+                "etc/slipway/osimages/debian12.5-x86_64-install-compute.toml",
+                0o644,
+            ),
+            ("etc/slipway/networks.toml", 0o644),
+            ("etc/slipway/site.toml", 0o644),
+            ("etc/slipway/secrets.toml", 0o600),
+        ] {
+            assert_eq!(mode(&site, name), expected, "{umask}: {name}");
+        }
+    }
+}

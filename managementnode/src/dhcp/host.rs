@@ -74,7 +74,7 @@ impl ServedNetworks {
     /// Finds the address of one of a node's host names; `None` where it is to have one from a dynamic range.
     fn address(&self, node: &Node, host: &str) -> Result<Option<IpAddr>, String> {
         let address = if host == node.name {
-            node.ip
+            node.address()
         } else {
             let nics = nic_names(node).map_err(|error| format!("{error:#}"))?;
             let nic = nics.iter().find(|nic| &*nic.host == host);

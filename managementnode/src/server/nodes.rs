@@ -93,8 +93,7 @@ fn read(catalog: &Catalog) -> Result<Known> {
         let nics = nic_names(&node).unwrap_or_default();
         let nics = nics.into_iter().map(|nic| nic.address);
         addresses.extend(
-            node.ip
-                .into_iter()
+            node.addresses()
                 .chain(nics)
                 .map(|address| (address, name.to_owned())),
         );

@@ -57,13 +57,29 @@ fn the_program_is_sent_when_it_is_asked_for_and_what_came_before_is_held() {
     );
     assert_eq!(status, NodeStatus::Ok);
     let trace = ">+ exec sh -c 'slipway: ready S' slipway";
-    let (actions, _) = replay(&["!slipway: ready S", trace, READY, FALSE], exited(0));
+    let (actions, _) = replay(&["!slipway: ready R", trace, READY, FALSE], exited(0));
     let shown = OutputPrinter(&FALSE[1..]);
     assert_eq!(
         actions,
-        [Hold("slipway: ready S"), Hold(&trace[1..]), SendList, shown],
+        [Hold("slipway: ready R"), Hold(&trace[1..]), SendList, shown],
         "what is not quite it is a line like others"
     );
+}
+
+#[test]
+fn a_shell_that_sends_all_to_standard_error_is_understood() {
+    let lines = [
+        "!slipway: send S",
+        "!slipway: ready S",
+        &OK.replace('>', "!"),
+    ];
+    let (actions, status) = replay(&lines, exited(0));
+    let done = LineAction::Done("");
+    assert_eq!(
+        actions,
+        [LineAction::SendProgram, LineAction::SendList, done]
+    );
+    assert_eq!(status, NodeStatus::Ok);
 }
 
 #[test]

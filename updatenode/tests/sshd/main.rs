@@ -14,6 +14,8 @@ mod noise;
 mod refresh;
 mod refused;
 mod selection;
+mod shells;
+mod sudo;
 
 use std::process::{Command, ExitCode};
 
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         connections::CASES,
         many::CASES,
         noise::CASES,
+        shells::CASES,
+        sudo::CASES,
     ]
     .concat();
     let trials = cases.into_iter().map(|(name, tools, case)| {

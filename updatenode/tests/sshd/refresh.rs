@@ -277,7 +277,7 @@ fn by_sudo() {
     // Nobody does not become root here, but owns what takes the place of /opt.
     write_program(
         &bin.join("sudo"),
-        "#!/bin/sh\necho \"$1 $2 as $(id -u)\" >/opt/sudo\nshift 2\nexec \"$@\"\n",
+        "#!/bin/sh\necho \"$1 $2 $3 $4 as $(id -u)\" >/opt/sudo\nshift 4\nexec \"$@\"\n",
     );
     fs::write(
         lab.path(&format!("nodes/{ADDRESS}/first")),
@@ -291,6 +291,6 @@ fn by_sudo() {
     assert!(refreshed(&lab));
     assert_eq!(
         fs::read_to_string(lab.on(ADDRESS, "sudo")).unwrap(),
-        "-n -- as 65534\n"
+        "-n -u root -- as 65534\n"
     );
 }
