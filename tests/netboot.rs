@@ -63,7 +63,7 @@ fn boots_into_a_docker_host() -> Result<()> {
     progress.done("booted");
     machine.wait_for_first_boot()?;
     expected_root(&machine)?;
-    for said in ["has the address 10.77.0.11/24", MADE] {
+    for said in ["has the address 10.77.0.11/24", CHECKED, MADE] {
         ensure!(machine.has_said(said)?, "it has not said: {said}");
     }
     progress.done("firstboot: bridgeprereq, setupdockerhost");
@@ -82,6 +82,8 @@ fn boots_into_a_docker_host() -> Result<()> {
     expected_container_image(&machine)?;
     host.holds(&machine).context("after the reboot")?;
     progress.done("proven again");
+    expected_refusal_of_a_changed_block(&machine)?;
+    progress.done("a changed block not read");
     machine.power_off()?;
     progress.done("switched off");
     println!("{progress}");
@@ -91,6 +93,32 @@ fn boots_into_a_docker_host() -> Result<()> {
 /// What the machine says when it makes the file system of its state.
 const MADE: &str =
     "/dev/vda holds nothing: making the state's file system on it (ext4, label docker)";
+
+/// What the machine says when its kernel checks what it reads of the image.
+const CHECKED: &str = "used with dm-verity: each block is checked when it is read";
+
+/// Changes one bit of a block of the image in memory: it is no longer read. The system goes on, as the bit is changed back.
+fn expected_refusal_of_a_changed_block(machine: &Machine) -> Result<()> {
+    const LINES: &str = "set -e
+at=$(($(cat /sys/block/dm-0/size) / 16))
+read_block() { dd if=/dev/dm-0 of=/run/block bs=4096 skip=$at count=1 iflag=direct 2>&1; }
+change_bit() {
+    byte=$(od -An -tu1 -j $((at * 4096)) -N 1 /dev/ram0)
+    printf \"\\\\$(printf %o $((byte ^ 1)))\" | dd of=/dev/ram0 bs=1 seek=$((at * 4096)) conv=notrunc,fsync 2>/dev/null
+}
+read_block >/dev/null
+change_bit
+read_block && exit 1
+dmesg | tail -n 20
+change_bit
+read_block >/dev/null";
+    let said = machine.succeed(LINES)?;
+    for line in ["Input/output error", "is corrupted"] {
+        ensure!(said.contains(line), "no '{line}': {said}");
+    }
+    // What is mounted is the device that checks.
+    machine.succeed("test -d /sys/fs/erofs/dm-0").map(drop)
+}
 
 /// The root is the image with compressed memory over it, layers are on the disk with the label, and the engine uses a
 /// driver that copies no whole layers.
@@ -107,6 +135,7 @@ fn expected_root(machine: &Machine) -> Result<()> {
     let driver = "curl -s --unix-socket /run/docker.sock http://localhost/info 2>/dev/null || ls /var/lib/docker";
     let said = machine.succeed(&format!("systemctl is-active docker >/dev/null; {driver}"))?;
     ensure!(said.contains("overlay2") && !said.contains("vfs"), "{said}");
+    machine.succeed("test -e /sys/block/dm-0/slaves/ram0")?;
     machine.has_not_said("this node cannot be booted")
 }
 

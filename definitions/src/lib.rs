@@ -81,7 +81,7 @@ pub use nearest::{best_match, did_you_mean, nearest};
 pub use netboot::{
     AddressSource, FetchList, FetchedFile, ImageSource, MemoryBound, ModuleIndex, NetbootAddress,
     NetbootParameters, OverlayDevice, RootFsType, StateDisk, StateFallback, StateFsType,
-    StateLabel, StateOnDisk, StatePaths,
+    StateLabel, StateOnDisk, StatePaths, VeritySource,
 };
 pub use network::{BridgePort, DockerNetwork, IfName, Network, NetworkFault};
 pub use node::{Group, GroupType, Node};

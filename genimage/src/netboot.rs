@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use definitions::{
     AddressSource, FetchList, FetchedFile, ImageSource, InstallDir, NetbootAddress,
     NetbootParameters, Node, OsImage, OverlayDevice, ProgramDigest, RootFsType, Runlist,
-    StateFsType, StateOnDisk, StatePaths,
+    StateFsType, StateOnDisk, StatePaths, VeritySource,
 };
 use ipnetwork::IpNetwork;
 
@@ -18,7 +18,7 @@ use crate::boot_archive::BootArchive;
 use crate::bootfiles::BootFiles;
 use crate::context::{NodeFacts, TemplateContext};
 use crate::problem::Problem;
-use crate::rootimg::record::{ImageFormat, RootImageDir, RootImageRecord};
+use crate::rootimg::record::{FileRecord, ImageFormat, RootImageDir, RootImageRecord};
 use crate::vouch::SiteKey;
 
 /// What a system with a docker engine takes beside its root image, to come up and to run a small container.
@@ -128,11 +128,20 @@ impl PackedImage {
         facts: &NodeFacts,
         served: &str,
     ) -> Result<Vec<String>, Problem> {
+        let url = |file: &FileRecord| format!("{served}/{}", self.directory.served(file));
+        let verity = self.record.verity.as_ref().map(|verity| VeritySource {
+            url: url(&verity.tree),
+            bytes: verity.tree.bytes,
+            sha256: verity.tree.sha256.clone(),
+            root_hash: verity.root_hash.clone(),
+            salt: verity.salt.clone(),
+        });
         let image = ImageSource {
-            url: format!("{served}/{}", self.directory.served(&self.record.image)),
+            url: url(&self.record.image),
             fs_type: self.fs_type,
             bytes: self.record.image.bytes,
             sha256: self.record.image.sha256.clone(),
+            verity,
         };
         let wrong = |error: definitions::Error| Problem::new(format!("{}: {error}", node.name));
         let state = StateOnDisk::new(

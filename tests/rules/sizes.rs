@@ -28,33 +28,42 @@ struct FunctionSize {
     lines: usize,
 }
 
-pub(super) fn files_and_functions_are_short() -> Result<()> {
+/// Reads the sources of all programs: their paths in the workspace, and their texts.
+pub(super) fn sources() -> Result<Vec<(String, String)>> {
     let manifest: toml::Table = fs::read_to_string(workspace().join("Cargo.toml"))?.parse()?;
-    let (mut all, mut long, mut problems) = (0, Vec::new(), Vec::new());
+    let mut files = Vec::new();
     for member in strings(&manifest["workspace"]["members"]) {
         let sources = workspace().join(&member).join("src");
-        let mut files = Vec::new();
         if sources.is_dir() {
             collect(&sources, &mut files)?;
         }
-        for path in files {
-            let text =
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let shown = path.strip_prefix(workspace())?.display();
-            let lines = text.lines().count();
-            if lines > MAX_FILE {
-                problems.push(format!("{shown} has {lines} lines, more than {MAX_FILE}"));
+    }
+    let mut sources = Vec::new();
+    for path in files {
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let shown = path.strip_prefix(workspace())?.display().to_string();
+        sources.push((shown, text));
+    }
+    Ok(sources)
+}
+
+pub(super) fn files_and_functions_are_short() -> Result<()> {
+    let (mut all, mut long, mut problems) = (0, Vec::new(), Vec::new());
+    for (shown, text) in sources()? {
+        let lines = text.lines().count();
+        if lines > MAX_FILE {
+            problems.push(format!("{shown} has {lines} lines, more than {MAX_FILE}"));
+        }
+        for found in functions(&text) {
+            all += 1;
+            let FunctionSize { name, line, lines } = found;
+            let place = format!("{shown}:{line}: {name} has {lines} lines");
+            if lines > MAX_FUNCTION {
+                problems.push(format!("{place}, more than {MAX_FUNCTION}"));
             }
-            for found in functions(&text) {
-                all += 1;
-                let FunctionSize { name, line, lines } = found;
-                let place = format!("{shown}:{line}: {name} has {lines} lines");
-                if lines > MAX_FUNCTION {
-                    problems.push(format!("{place}, more than {MAX_FUNCTION}"));
-                }
-                if lines > LONG {
-                    long.push(place);
-                }
+            if lines > LONG {
+                long.push(place);
             }
         }
     }

@@ -14,6 +14,7 @@ mod modules;
 mod parameters;
 mod paths;
 mod state;
+mod verity;
 
 pub use address::{AddressSource, NetbootAddress};
 pub use files::{FetchList, FetchedFile};
@@ -22,3 +23,4 @@ pub use modules::ModuleIndex;
 pub use parameters::{ImageSource, NetbootParameters, RootFsType};
 pub use paths::StatePaths;
 pub use state::{StateDisk, StateFallback, StateFsType, StateLabel, StateOnDisk};
+pub use verity::VeritySource;

@@ -8,6 +8,9 @@
 //! | `slipway.type=squashfs` | the file system that it is |
 //! | `slipway.bytes=173510656` | how many bytes it has |
 //! | `slipway.sha256=…` | their SHA-256 |
+//! | `slipway.verity=…` | the root hash by which dm-verity checks each block when it is read, where the image has a tree |
+//! | `slipway.salt=…` | the salt of all its hashes |
+//! | `slipway.tree=http://10.1.0.1/install/netboot/…` | where the hash tree is; `slipway.treebytes=`, `slipway.treesha256=` |
 //! | `slipway.state=docker` | the label of the file system that keeps state; without it state is in memory |
 //! | `slipway.statedisk=/dev/sda` | the disk on which it is made, if there is none with the label; `slipway.statefs=ext4` |
 //! | `slipway.statefallback=memory` | what becomes of the node without it |
@@ -22,7 +25,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AddressSource, MemoryBound, OverlayDevice, StateFallback, StateOnDisk, StatePaths};
+use super::{
+    AddressSource, MemoryBound, OverlayDevice, StateFallback, StateOnDisk, StatePaths, VeritySource,
+};
 use crate::{Error, MacAddresses};
 
 /// What a diskless node boots by.
@@ -57,6 +62,8 @@ pub struct ImageSource {
     pub bytes: u64,
     /// Their SHA-256: 64 lower-case hexadecimal digits.
     pub sha256: String,
+    /// Its hash tree, where it has one.
+    pub verity: Option<VeritySource>,
 }
 
 /// A read-only file system that a root image can be.
@@ -109,11 +116,15 @@ impl fmt::Display for NetbootParameters {
             fs_type,
             bytes,
             sha256,
+            verity,
         } = &self.image;
         let mac = self.mac.first().replace(':', "-");
         write!(f, "BOOTIF=01-{mac} slipway.ip={}", self.address)?;
         write!(f, " slipway.image={url} slipway.type={fs_type}")?;
         write!(f, " slipway.bytes={bytes} slipway.sha256={sha256}")?;
+        if let Some(verity) = verity {
+            write!(f, " {verity}")?;
+        }
         if let Some(state) = &self.state {
             write!(f, " slipway.state={}", state.label)?;
             if let Some((disk, fs_type)) = &state.made {
@@ -155,26 +166,15 @@ impl FromStr for NetbootParameters {
         let mac = bootif
             .strip_prefix("01-")
             .ok_or_else(|| malformed("BOOTIF", bootif, "01-52-54-00-00-00-01"))?;
-        let sha256 = required(line, "slipway.sha256")?;
-        let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if sha256.len() != 64 || !sha256.bytes().all(digit) {
-            let expected = "64 lower-case hexadecimal digits";
-            return Err(malformed("slipway.sha256", sha256, expected));
-        }
-        let bytes = required(line, "slipway.bytes")?;
-        let bytes = bytes
-            .parse()
-            .ok()
-            .filter(|bytes| *bytes > 0)
-            .ok_or_else(|| malformed("slipway.bytes", bytes, "a number of bytes"))?;
         Ok(Self {
             mac: mac.parse()?,
             address: required(line, "slipway.ip")?.parse()?,
             image: ImageSource {
                 url: required(line, "slipway.image")?.to_owned(),
                 fs_type: required(line, "slipway.type")?.parse()?,
-                bytes,
-                sha256: sha256.to_owned(),
+                bytes: number(line, "slipway.bytes")?,
+                sha256: digest(line, "slipway.sha256")?,
+                verity: VeritySource::parse(line)?,
             },
             state: StateOnDisk::new(
                 parsed(line, "slipway.state")?,
@@ -191,12 +191,17 @@ impl FromStr for NetbootParameters {
 }
 
 /// The words that are ours.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 18] = [
     "slipway.ip",
     "slipway.image",
     "slipway.type",
     "slipway.bytes",
     "slipway.sha256",
+    "slipway.verity",
+    "slipway.salt",
+    "slipway.tree",
+    "slipway.treebytes",
+    "slipway.treesha256",
     "slipway.state",
     "slipway.statedisk",
     "slipway.statefs",
@@ -215,8 +220,25 @@ fn malformed(word: &str, value: &str, expected: &str) -> Error {
     )
 }
 
+/// Returns a number of bytes.
+pub(super) fn number(line: &str, name: &str) -> Result<u64, Error> {
+    let value = required(line, name)?;
+    let bytes = value.parse().ok().filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| malformed(name, value, "a number of bytes"))
+}
+
+/// Returns a digest: 64 lower-case hexadecimal digits.
+pub(super) fn digest(line: &str, name: &str) -> Result<String, Error> {
+    let value = required(line, name)?;
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if value.len() != 64 || !value.bytes().all(digit) {
+        return Err(malformed(name, value, "64 lower-case hexadecimal digits"));
+    }
+    Ok(value.to_owned())
+}
+
 /// Returns the value of a word, which may be there once.
-fn one<'a>(line: &'a str, name: &str) -> Result<Option<&'a str>, Error> {
+pub(super) fn one<'a>(line: &'a str, name: &str) -> Result<Option<&'a str>, Error> {
     let mut values = line
         .split_ascii_whitespace()
         .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
@@ -231,7 +253,7 @@ fn parsed<T: FromStr<Err = Error>>(line: &str, name: &str) -> Result<Option<T>, 
     one(line, name)?.map(str::parse).transpose()
 }
 
-fn required<'a>(line: &'a str, name: &str) -> Result<&'a str, Error> {
+pub(super) fn required<'a>(line: &'a str, name: &str) -> Result<&'a str, Error> {
     one(line, name)?.ok_or_else(|| malformed(name, "", "…, as nodeset writes it into boot.ipxe"))
 }
 
@@ -251,6 +273,7 @@ mod tests {
                 fs_type: RootFsType::Squashfs,
                 bytes: 4096,
                 sha256: "ab".repeat(32),
+                verity: None,
             },
             state: StateOnDisk::new("docker".parse().ok(), None, None, None).unwrap(),
             state_paths: None,
@@ -302,8 +325,21 @@ mod tests {
                 "slipway.state",
                 "slipway.stat",
                 "'slipway.stat=docker' is not a word of netboot: expected one of slipway.ip, slipway.image, \
-                 slipway.type, slipway.bytes, slipway.sha256, slipway.state, slipway.statedisk, slipway.statefs, \
+                 slipway.type, slipway.bytes, slipway.sha256, slipway.verity, slipway.salt, slipway.tree, \
+                 slipway.treebytes, slipway.treesha256, slipway.state, slipway.statedisk, slipway.statefs, \
                  slipway.statefallback, slipway.statepaths, slipway.statememory, slipway.overlay, slipway.overlaymemory",
+            ),
+            (
+                "slipway.state=docker",
+                "slipway.verity=--help",
+                "'slipway.verity=--help' is not what the kernel's command line must have: expected slipway.verity=64 \
+                 lower-case hexadecimal digits",
+            ),
+            (
+                "slipway.state=docker",
+                "slipway.tree=http://10.1.0.1/a.verity",
+                "'slipway.verity=' is not what the kernel's command line must have: expected slipway.verity=…, as \
+                 nodeset writes it into boot.ipxe",
             ),
             (
                 "slipway.state=docker",
@@ -335,6 +371,7 @@ mod tests {
             bytes in 1u64..,
             sha256 in "[0-9a-f]{64}",
             erofs: bool,
+            tree in proptest::option::of(("[!-~]{0,40}", 1u64.., "[0-9a-f]{64}", "[0-9a-f]{64}", "[0-9a-f]{64}")),
             state in proptest::option::of("[a-zA-Z0-9_.-]{1,12}"),
             disk in proptest::option::of("empty|/dev/[a-z0-9]{1,12}"),
             xfs: bool,
@@ -352,6 +389,13 @@ mod tests {
                 fs_type: if erofs { RootFsType::Erofs } else { RootFsType::Squashfs },
                 bytes,
                 sha256,
+                verity: tree.map(|(path, bytes, sha256, root_hash, salt)| VeritySource {
+                    url: format!("http://10.1.0.1/{path}"),
+                    bytes,
+                    sha256,
+                    root_hash,
+                    salt,
+                }),
             };
             let label = state.map(|state| state.parse().unwrap());
             let disk = disk.filter(|_| label.is_some()).map(|disk| disk.parse().unwrap());

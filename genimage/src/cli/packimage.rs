@@ -8,7 +8,7 @@ use definitions::OsImage;
 use definitions::command::Config;
 use nix::sys::stat::Mode;
 
-use crate::rootimg::pack::Packing;
+use crate::rootimg::pack::PackRequest;
 use crate::rootimg::publish::{PackOutcome, publish};
 use crate::rootimg::record::{ImageCompression, ImageFormat};
 use crate::vouch::SiteKey;
@@ -16,7 +16,7 @@ use crate::vouch::SiteKey;
 const EXAMPLES: &str = "\
 Examples:
   packimage debian12.9.0-x86_64-netboot-dockerhost
-                                 pack what genimage built, as squashfs with zstd
+                                 pack what genimage built, as squashfs with zstd, or what its kernel reads
   packimage -m cpio -c gzip NAME pack it as xCAT does by default
   packimage -m tar -c xz NAME    pack it as an archive for other tools
 
@@ -38,9 +38,10 @@ pub struct Args {
     /// The form: squashfs, erofs, cpio or tar
     #[arg(short, long, value_name = "FORM", default_value = "squashfs")]
     method: ImageFormat,
-    /// The compression: zstd, xz or gzip
-    #[arg(short, long, value_name = "NAME", default_value = "zstd", value_parser = compression)]
-    compress: ImageCompression,
+    /// The compression: zstd, gzip, xz, or lz4 for a file system [default: the first of zstd, gzip, lz4
+    /// and xz that the image's kernel reads]
+    #[arg(short, long, value_name = "NAME", value_parser = compression)]
+    compress: Option<ImageCompression>,
     /// Print results as JSON
     #[arg(long)]
     json: bool,
@@ -64,12 +65,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let catalog = args.config.catalog();
     let image: OsImage = catalog.load(&args.osimage)?;
     let installdir = catalog.site()?.install_dir();
-    let packing = Packing {
+    let request = PackRequest {
         format: args.method,
         compression: args.compress,
     };
     let site = SiteKey::of(&catalog)?;
-    let outcome = publish(&image, &installdir, packing, site.as_ref())?;
+    let outcome = publish(&image, &installdir, request, site.as_ref())?;
     args.print(&outcome)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -135,14 +136,14 @@ mod tests {
         };
         let (squashfs, cpio) = (ImageFormat::Squashfs, ImageFormat::Cpio);
         for (line, expected) in [
-            ("packimage a", Ok((squashfs, ImageCompression::Zstd))),
+            ("packimage a", Ok((squashfs, None))),
             (
                 "packimage -m cpio -c pigz a",
-                Ok((cpio, ImageCompression::Gzip)),
+                Ok((cpio, Some(ImageCompression::Gzip))),
             ),
             (
                 "packimage -m squashfs -c xz a",
-                Ok((squashfs, ImageCompression::Xz)),
+                Ok((squashfs, Some(ImageCompression::Xz))),
             ),
             ("packimage -m ext4 a", Err(2)),
             ("packimage", Err(2)),

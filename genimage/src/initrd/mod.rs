@@ -159,6 +159,10 @@ mod tests {
             ("kernel/fs/overlayfs/overlay.ko", b"overlay"),
             ("kernel/fs/squashfs/squashfs.ko.xz", b"squashfs"),
             ("kernel/fs/erofs/erofs.ko", b"erofs"),
+            ("kernel/drivers/md/dm-mod.ko", b"dm-mod"),
+            ("kernel/drivers/md/dm-verity.ko", b"dm-verity"),
+            ("kernel/arch/x86/crypto/sha256-ssse3.ko", b"sha256"),
+            ("kernel/drivers/crypto/padlock-sha.ko", b"padlock"),
             ("kernel/net/core/failover.ko", b"failover"),
             (
                 "kernel/drivers/net/ethernet/intel/e1000.ko",
@@ -169,6 +173,8 @@ mod tests {
         ] {
             let needs = if path.contains("e1000") {
                 " kernel/net/core/failover.ko"
+            } else if path.contains("verity") {
+                " kernel/drivers/md/dm-mod.ko"
             } else {
                 ""
             };
@@ -184,7 +190,8 @@ mod tests {
             ("modules.dep", dep.as_str()),
             (
                 "modules.alias",
-                "alias fs-overlay overlay\nalias pci:v8086* e1000\nalias usb:v0BDA* r8152\n",
+                "alias fs-overlay overlay\nalias pci:v8086* e1000\nalias usb:v0BDA* r8152\n\
+                 alias crypto-sha256 sha256_ssse3\nalias cpu:type:x86,* sha256_ssse3\nalias crypto-sha256 padlock_sha\n",
             ),
             ("modules.builtin", "kernel/fs/ext4/ext4.ko\n"),
         ] {
@@ -223,6 +230,9 @@ mod tests {
             "lib/modules/squashfs.ko\0\0\0squashfs",
             "lib/modules/failover.ko",
             "lib/modules/erofs.ko",
+            "lib/modules/dm_mod.ko",
+            "dm_verity.ko: dm_mod.ko\n",
+            "alias cpu:type:x86,* sha256_ssse3\n",
             "lib/modules/r8152.ko",
             "lib/firmware/e/1.bin.xz\0",
             "e1000.ko: failover.ko\n",
@@ -235,7 +245,7 @@ mod tests {
                 "{part}"
             );
         }
-        for part in ["ath9k", "kernel/drivers"] {
+        for part in ["ath9k", "kernel/drivers", "padlock"] {
             assert!(!archive.contains(part), "{part}");
         }
         assert_eq!(initrd(&root(), &["r8152"]).unwrap(), archive);

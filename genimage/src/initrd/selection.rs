@@ -18,7 +18,7 @@ const DIRECTORIES: [&str; 4] = [
 ];
 
 /// Modules that are taken by name, where the kernel has them.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     // networks of virtual machines, and the buses that they are on
     "virtio_net",
     "virtio_pci",
@@ -31,6 +31,8 @@ const NAMES: [&str; 13] = [
     // what mounts the image
     "brd",
     "overlay",
+    // what checks it when it is read
+    "dm_verity",
     // what keeps, in memory, what is written to the root; the kernel asks for the last two by themselves
     "zram",
     "ext4",
@@ -72,8 +74,21 @@ pub(super) fn select<'a>(
     let wanted = by_directory
         .chain(NAMES)
         .chain(RootFsType::ALL.map(RootFsType::name))
+        .chain(hashes(index))
         .chain(names);
     Ok(index.closure(wanted).into_iter().collect())
+}
+
+/// Returns what computes the hashes of dm-verity: for every processor the fastest one is loaded, as the processor is a device.
+fn hashes(index: &ModuleIndex) -> impl Iterator<Item = &str> {
+    let of_processors = |name: &&str| {
+        let path = index.path(name).unwrap_or_default();
+        !path.starts_with("kernel/drivers/")
+    };
+    index
+        .matching("crypto-sha256")
+        .into_iter()
+        .filter(of_processors)
 }
 
 /// Returns a driver's name as xCAT's tables have it too: `igb.ko`.

@@ -229,6 +229,7 @@ fn publish(
         notes.splice(0..0, base.complete(&mut tree, spec)?);
     }
     let kernel = Kernel::find(&tree, spec.definition.kernelver.as_deref())?;
+    let kernel_options = kernel.options(&tree);
     let packages = packages(&tree);
     let directory = spec.directory.path();
     let (_, mut reader) = tree.open(&kernel.path).context("reading the kernel")?;
@@ -258,6 +259,7 @@ fn publish(
         manifest,
         kernel: kernel_file,
         kernel_version: kernel.version,
+        kernel_options,
         unpacked_bytes: written.unpacked,
         epoch: spec.epoch(),
     };

@@ -17,7 +17,7 @@ use crate::shipped;
 /// The program's name.
 const PROGRAM: &str = "netboot";
 /// What is counted up when the same parts make another initrd.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// The most bytes of a file of the root that is read for it.
 const MAX_FILE: u64 = 64 << 20;
 

@@ -1,10 +1,14 @@
 //! The kernel of a root: the one that has modules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 
+use super::decoders;
 use super::tree::RootTree;
+
+/// The largest configuration of a kernel, in bytes.
+const MAX_CONFIG: u64 = 4 << 20;
 
 /// The kernel of a root.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,5 +69,17 @@ impl Kernel {
         };
         let path = found.remove(&version).context("finding the kernel")?;
         Ok(Self { version, path })
+    }
+
+    /// Returns which options of its configuration decide what images it reads; `None` where the root does not have it.
+    pub(super) fn options(&self, tree: &RootTree) -> Option<BTreeSet<String>> {
+        let version = &self.version;
+        let places = [
+            format!("boot/config-{version}"),
+            format!("usr/lib/modules/{version}/config"),
+            format!("lib/modules/{version}/config"),
+        ];
+        let config = places.iter().find_map(|path| tree.text(path, MAX_CONFIG));
+        Some(decoders::options_of(&config?))
     }
 }

@@ -13,6 +13,7 @@ mod apt;
 mod base;
 pub(crate) mod build;
 pub(crate) mod container;
+mod decoders;
 mod exlist;
 mod finish;
 mod initrd_file;

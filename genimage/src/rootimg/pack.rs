@@ -30,11 +30,19 @@ const EROFS_WITH_TAR: (u32, u32) = (1, 7);
 /// What names the file system of an erofs: the same for the same root.
 const EROFS_UUID: &str = "00000000-0000-0000-0000-000000000000";
 
+/// How an image is to be packed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackRequest {
+    pub(crate) format: ImageFormat,
+    /// The compression, where it is asked for.
+    pub(crate) compression: Option<ImageCompression>,
+}
+
 /// A way to pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packing {
-    pub(crate) format: ImageFormat,
-    pub(crate) compression: ImageCompression,
+pub(super) struct Packing {
+    pub(super) format: ImageFormat,
+    pub(super) compression: ImageCompression,
 }
 
 impl Packing {
@@ -77,7 +85,7 @@ impl Packing {
         let level = match self.compression {
             ImageCompression::Zstd => Some(format!("level={ZSTD_LEVEL}")),
             ImageCompression::Gzip => Some(format!("level={LEVEL}")),
-            ImageCompression::Xz => None,
+            ImageCompression::Xz | ImageCompression::Lz4 => None,
         };
         let jobs = std::thread::available_parallelism().map_or(1, NonZero::get);
         let mut command = Command::new("tar2sqfs");
@@ -126,6 +134,7 @@ impl Packing {
             ImageCompression::Zstd => format!("-zzstd,level={ZSTD_LEVEL}"),
             ImageCompression::Xz => format!("-zlzma,level={LEVEL}"),
             ImageCompression::Gzip => format!("-zdeflate,level={LEVEL}"),
+            ImageCompression::Lz4 => "-zlz4hc".to_owned(),
         };
         let mut command = Command::new("mkfs.erofs");
         command
@@ -163,6 +172,7 @@ impl Packing {
                 write(&mut out)?;
                 out.finish().and_then(|mut file| file.flush())
             }
+            ImageCompression::Lz4 => bail!("an archive is not compressed as lz4"),
         }
         .with_context(writing)
     }

@@ -10,8 +10,9 @@ use definitions::{InstallDir, OsImage, ProvMethod};
 use sha2::{Digest, Sha256};
 
 use super::build::{STAGING, lock};
+use super::decoders::ImageReader;
 use super::initrd_file::{self, InitrdParts};
-use super::pack::Packing;
+use super::pack::{PackRequest, Packing};
 use super::record::{FileRecord, RootImageDir, RootImageRecord, VerityRecord};
 use super::root::{self, RootRecord, publish_bytes, remove_leftovers};
 use super::verity::HashTree;
@@ -38,7 +39,7 @@ pub(crate) struct PackOutcome {
 pub(crate) fn publish(
     image: &OsImage,
     installdir: &InstallDir,
-    packing: Packing,
+    request: PackRequest,
     site: Option<&SiteKey>,
 ) -> Result<PackOutcome> {
     let name = &image.name;
@@ -58,10 +59,16 @@ pub(crate) fn publish(
         directory.path().display(),
         root.osimage
     );
-    let Packing {
+    let format = request.format;
+    let compression = ImageReader {
+        release: &root.kernel_version,
+        options: root.kernel_options.as_ref(),
+    }
+    .choose(format, request.compression)?;
+    let packing = Packing {
         format,
         compression,
-    } = packing;
+    };
     // What the site did not sign is packed again, and not signed as it is.
     let old = directory.load_vouched(site).ok().flatten();
     let mut notes = Vec::new();

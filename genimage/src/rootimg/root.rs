@@ -1,6 +1,6 @@
 //! An unpacked root image: `root.json` and the sorted tar from which every form is packed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -30,6 +30,9 @@ pub(super) struct RootRecord {
     pub(super) manifest: FileRecord,
     pub(super) kernel: FileRecord,
     pub(super) kernel_version: String,
+    /// What of the kernel's configuration decides which images it reads; absent where the root has no configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) kernel_options: Option<BTreeSet<String>>,
     pub(super) unpacked_bytes: u64,
     /// The newest time that a file has, in seconds.
     pub(super) epoch: u64,

@@ -116,6 +116,17 @@ fn two_versions_are_beside_each_other() {
         after.contains(&"install/netboot/debian12.9.0/x86_64/hosts-2/rootimg.json".to_owned()),
         "{after:?}"
     );
+    // Where there is no other version, a name is enough.
+    let elsewhere = Site::new();
+    let words = [first.to_str().unwrap(), "--accept-unsigned", "-n", "mine"];
+    let ran = elsewhere.run("imgimport", &words);
+    assert_eq!(
+        ran.out,
+        "mine: imported: its definition and 3 files, with its root image\n"
+    );
+    let record = elsewhere.install("netboot/debian12.9.0/x86_64/dockerhost/rootimg.json");
+    let record = fs::read_to_string(record).unwrap();
+    assert!(record.contains("\"osimage\": \"mine\""), "{record}");
 }
 
 #[test]

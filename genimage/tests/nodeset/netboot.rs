@@ -3,7 +3,7 @@
 use std::fs;
 
 use genimage::rootimg::record::{
-    FileRecord, ImageCompression, ImageFormat, RootImageDir, RootImageRecord,
+    FileRecord, ImageCompression, ImageFormat, RootImageDir, RootImageRecord, VerityRecord,
 };
 
 use crate::NO_AUTHORITY;
@@ -141,6 +141,32 @@ fn a_node_boots_the_image_of_the_record_with_its_own_address_and_files() {
         (again.code, again.out.as_str()),
         (0, "1 node: 1 unchanged\n")
     );
+}
+
+#[test]
+fn a_node_gets_the_hash_tree_of_its_image_where_there_is_one() {
+    let site = site();
+    pack(&site, |record| {
+        record.verity = Some(VerityRecord {
+            tree: file(&site, "rootimg", Some("verity"), 40),
+            root_hash: "d".repeat(64),
+            salt: "e".repeat(64),
+            data_blocks: 768,
+        });
+    });
+    let ran = nodeset(&site, "host01");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let script = site.read("install/autoinst/host01/boot.ipxe");
+    let digest = "ab".repeat(32);
+    let words = format!(
+        " slipway.sha256={digest} slipway.verity={} slipway.salt={} \
+         slipway.tree=http://10.1.0.1/{DIRECTORY}/rootimg.{}.verity slipway.treebytes=40 \
+         slipway.treesha256={digest} slipway.state=docker ",
+        "d".repeat(64),
+        "e".repeat(64),
+        &digest[..16]
+    );
+    assert!(script.contains(&words), "{script}");
 }
 
 #[test]

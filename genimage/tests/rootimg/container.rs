@@ -271,7 +271,7 @@ pub(crate) fn conflicts() {
     let base = Scene::new("container-base", "system\nowners\nfakesystemd\n");
     base.ok("genimage image");
     let root = fs::read(base.one("root.", ".tar")).unwrap();
-    let kernel = [(FILE, "boot/vmlinuz-1.0-test", "kernel", 0o644, 0)];
+    let kernel = [(FILE, "boot/vmlinuz-6.1.0-test", "kernel", 0o644, 0)];
     let layers = [("", root), ("", layer(&SYSTEM)), ("", layer(&kernel))];
     let image = LayoutImage::new(base.path("layout"), &layers, Value::Null);
     let line = format!("genimage image --from oci:{}", image.0.display());

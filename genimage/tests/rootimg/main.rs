@@ -171,7 +171,7 @@ fn identity_is_removed() {
             .read("etc/.updated")
             .is_some_and(|text| text.starts_with("TIMESTAMP_NSEC="))
     );
-    assert_eq!(scene.read("boot/vmlinuz-1.0-test"), None);
+    assert_eq!(scene.read("boot/vmlinuz-6.1.0-test"), None);
     assert_eq!(
         fs::read_to_string(scene.one("kernel.", "")).unwrap(),
         "kernel\n"
@@ -321,6 +321,24 @@ fn forms() {
     assert!(fs::read_to_string(sums).unwrap().contains("  srv/other\n"));
     let refused = scene.run("packimage -m ext4 image");
     assert_eq!(refused.code, Some(2));
+    // What the image's kernel does not read is not packed, and what is there stays.
+    let names = scene.names();
+    for (words, said) in [
+        (
+            "-m erofs -c zstd",
+            "erofs with zstd (CONFIG_EROFS_FS_ZIP_ZSTD, which Linux has since 6.10): it reads lz4",
+        ),
+        (
+            "-c lz4",
+            "squashfs with lz4 (CONFIG_SQUASHFS_LZ4, which Linux has since 3.19): it reads zstd, gzip, xz",
+        ),
+    ] {
+        let refused = scene.run(&format!("packimage {words} image"));
+        let expected =
+            format!("packimage: the kernel 6.1.0-test of the image does not read {said}\n");
+        assert_eq!((refused.code, refused.err), (Some(1), expected));
+    }
+    assert_eq!(scene.names(), names);
 }
 
 fn unused() {
@@ -566,6 +584,29 @@ fn full_disk() {
     );
     let said = "installing the packages: writing the archive of the root: No space left on device (os error 28)";
     assert!(err.contains(said), "{err}");
+    full_disk_of_packing();
+}
+
+/// What was packed stays, and nothing beside it.
+fn full_disk_of_packing() {
+    let scene = Scene::new("full-pack", "system\n");
+    scene.ok("genimage image");
+    scene.ok("packimage image");
+    let line = format!(
+        "set -e; cp -a {images} {copy}; kib=$(du -sk {copy} | cut -f 1); mount -t tmpfs -o size=$((kib + 128))k none \
+         {images}; cp -a {copy}/. {images}; set +e; {program} -m tar -c gzip image; echo $?; diff -r {copy} {images}",
+        images = scene.images().display(),
+        copy = scene.path("copy").display(),
+        program = env!("CARGO_BIN_EXE_packimage")
+    );
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &line])
+        .env("SLIPWAY_CONFIG", scene.path(""))
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n", "{err}");
+    assert!(err.contains("No space left on device"), "{err}");
 }
 
 /// A web server that serves the mirror: whole, or packages by half before it hangs up.

@@ -16,10 +16,12 @@ const PACKAGES: [(&str, &str); 13] = [
     (
         "system",
         "Provides: /bin/sh\n%install\nmkdir -p %{buildroot}/bin %{buildroot}/etc/ssh %{buildroot}/boot %{buildroot}/tmp \
-         %{buildroot}/usr/lib/modules/1.0-test %{buildroot}/usr/share/man/man1 %{buildroot}/root %{buildroot}/usr/sbin\n\
+         %{buildroot}/usr/lib/modules/6.1.0-test %{buildroot}/usr/share/man/man1 %{buildroot}/root %{buildroot}/usr/sbin\n\
          cp /bin/busybox %{buildroot}/bin/busybox\nfor name in sh cat mount sleep mkdir ls; do ln -s busybox \
-         %{buildroot}/bin/$name; done\necho kernel > %{buildroot}/boot/vmlinuz-1.0-test\n\
-         echo > %{buildroot}/usr/lib/modules/1.0-test/modules.dep\necho page > %{buildroot}/usr/share/man/man1/a.1\n\
+         %{buildroot}/bin/$name; done\necho kernel > %{buildroot}/boot/vmlinuz-6.1.0-test\n\
+         printf 'CONFIG_%%s=y\\n' SQUASHFS SQUASHFS_ZSTD SQUASHFS_XZ EROFS_FS_ZIP \
+         > %{buildroot}/boot/config-6.1.0-test\n\
+         echo > %{buildroot}/usr/lib/modules/6.1.0-test/modules.dep\necho page > %{buildroot}/usr/share/man/man1/a.1\n\
          printf 'root:x:0:0::/root:/bin/sh\\nops:x:1000:1001::/:/bin/sh\\n' > %{buildroot}/etc/passwd\n\
          printf 'root:x:0:\\nstaff:x:1001:\\n' > %{buildroot}/etc/group\necho mine > %{buildroot}/etc/machine-id\n\
          echo secret > %{buildroot}/etc/ssh/ssh_host_ed25519_key\n\

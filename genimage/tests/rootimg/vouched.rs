@@ -79,7 +79,7 @@ pub(crate) fn signed() {
     let path = scene.images().join("rootimg.json");
     let own = fs::read_to_string(&path).unwrap();
     let other = own.replace(
-        "\"kernel_version\": \"1.0-test\"",
+        "\"kernel_version\": \"6.1.0-test\"",
         "\"kernel_version\": \"2.0-other\"",
     );
     assert_ne!(other, own);

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use definitions::{FetchList, MacAddresses, NetbootParameters, Runlist};
+use definitions::{FetchList, ImageSource, MacAddresses, NetbootParameters, Runlist, VeritySource};
 use nix::mount::MsFlags;
 use nix::sys::reboot::{RebootMode, reboot};
 
@@ -19,7 +19,7 @@ use super::mounts::{mount_at, mount_kernel};
 use super::ram_disk::RamDisk;
 use super::root::{self, ROOT};
 use super::state::{below, private_directory};
-use super::{files, identity, memory, nic, state};
+use super::{files, identity, memory, nic, state, verity};
 use crate::firstboot;
 use crate::http::Url;
 
@@ -64,8 +64,13 @@ fn boot(console: &Console, server: &mut Option<IpAddr>) -> Result<()> {
     wait_for_nic(&drivers, &parameters.mac, console)?;
     nic::configure(&parameters, console)?;
     *server = server_of(&parameters);
-    fetch_image(&parameters, &drivers, console)?;
-    root::mount_root(&parameters, &drivers, console)?;
+    let tree = verity::usable(&parameters.image, &drivers, console);
+    fetch_image(&parameters.image, tree, &drivers, console)?;
+    let device = match tree {
+        Some(tree) => verity::create(&parameters.image, tree, &drivers)?,
+        None => RamDisk::PATH.into(),
+    };
+    root::mount_root(&device, &parameters, &drivers, console)?;
     keep_archive(Path::new(ROOT))?;
     root::switch()?;
     let is_kept = state::mount_state(&parameters, console)?;
@@ -99,12 +104,29 @@ fn server_of(parameters: &NetbootParameters) -> Option<IpAddr> {
     Some(url.server.ip())
 }
 
-/// Fetches the image into memory.
-fn fetch_image(parameters: &NetbootParameters, drivers: &Drivers, console: &Console) -> Result<()> {
-    memory::check(parameters.image.bytes)?;
-    let mut disk = RamDisk::create(drivers, parameters.image.bytes)?;
-    console.say(format!("fetching {}", parameters.image.url));
-    Download::new(&parameters.image, console, Waits::default())?.run(&mut disk)?;
+/// Fetches the image into memory, and after it the hash tree by which the kernel checks it.
+fn fetch_image(
+    image: &ImageSource,
+    tree: Option<&VeritySource>,
+    drivers: &Drivers,
+    console: &Console,
+) -> Result<()> {
+    let bytes = image.bytes + tree.map_or(0, |tree| tree.bytes);
+    memory::check(bytes)?;
+    let mut disk = RamDisk::create(drivers, bytes)?;
+    console.say(format!("fetching {}", image.url));
+    Download::new(image, console, Waits::default())?.run(&mut disk)?;
+    if let Some(tree) = tree {
+        Download::of(
+            &tree.url,
+            tree.bytes,
+            &tree.sha256,
+            console,
+            Waits::default(),
+        )?
+        .after(image.bytes)
+        .run(&mut disk)?;
+    }
     console.say("the root image is complete and is the expected one");
     Ok(())
 }

@@ -57,6 +57,8 @@ pub(super) struct Download<'a> {
     name: String,
     bytes: u64,
     sha256: &'a str,
+    /// Where in the sink it begins.
+    begin: u64,
     console: &'a Console,
     waits: Waits,
 }
@@ -88,15 +90,21 @@ impl<'a> Download<'a> {
             name: name.to_owned(),
             bytes,
             sha256,
+            begin: 0,
             console,
             waits,
         })
     }
 
-    /// Fetches the file into `sink` from its beginning on; returns when all of it is there and is the expected one.
+    /// Has the file begin at a byte of what receives it.
+    pub(super) fn after(self, begin: u64) -> Self {
+        Self { begin, ..self }
+    }
+
+    /// Fetches the file into `sink`; returns when all of it is there and is the expected one.
     pub(super) fn run(&self, sink: &mut dyn Sink) -> Result<()> {
         for mismatch in 1.. {
-            sink.seek(SeekFrom::Start(0))
+            sink.seek(SeekFrom::Start(self.begin))
                 .context("going back to the beginning")?;
             let found = self.fetch_all(sink)?;
             if found == self.sha256 {

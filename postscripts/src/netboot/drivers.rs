@@ -92,6 +92,11 @@ impl Drivers {
             .try_for_each(|module| self.insert(module, ""))
     }
 
+    /// Whether the kernel has something, built in or as a module of the initrd.
+    pub(super) fn has(&self, module: &str) -> bool {
+        self.index.is_builtin(module) || self.index.path(module).is_some()
+    }
+
     /// Loads a module with all that it needs; what is loaded already is left alone.
     ///
     /// # Errors

@@ -14,7 +14,6 @@ use super::console::Console;
 use super::drivers::Drivers;
 use super::mounts::{mount_at, move_mount};
 use super::overlay;
-use super::ram_disk::RamDisk;
 
 /// Where the root is until it is the root.
 pub(super) const ROOT: &str = "/newroot";
@@ -29,8 +28,9 @@ const INITS: [&str; 3] = [
 /// What of the initrd nobody needs any more, some of it secret.
 const LEFT_OVERS: [&str; 3] = ["/lib", "/slipway", "/sbin"];
 
-/// Mounts the image, and an overlay over it.
+/// Mounts the image that is on a device, and an overlay over it.
 pub(super) fn mount_root(
+    device: &Path,
     parameters: &NetbootParameters,
     drivers: &Drivers,
     console: &Console,
@@ -41,7 +41,7 @@ pub(super) fn mount_root(
     }
     let read_only = MsFlags::MS_RDONLY;
     mount_at(
-        RamDisk::PATH,
+        &device.display().to_string(),
         Path::new(IMAGE),
         fs_type.name(),
         read_only,

@@ -87,11 +87,13 @@ pub enum ImageCompression {
     Xz,
     /// DEFLATE.
     Gzip,
+    /// LZ4, of file systems alone.
+    Lz4,
 }
 
 impl ImageCompression {
     /// Every compression.
-    pub const ALL: [Self; 3] = [Self::Zstd, Self::Xz, Self::Gzip];
+    pub const ALL: [Self; 4] = [Self::Zstd, Self::Xz, Self::Gzip, Self::Lz4];
 
     /// Returns the name that `packimage -c` takes.
     pub fn name(self) -> &'static str {
@@ -99,6 +101,7 @@ impl ImageCompression {
             Self::Zstd => "zstd",
             Self::Xz => "xz",
             Self::Gzip => "gzip",
+            Self::Lz4 => "lz4",
         }
     }
 
@@ -108,6 +111,7 @@ impl ImageCompression {
             Self::Zstd => "zst",
             Self::Xz => "xz",
             Self::Gzip => "gz",
+            Self::Lz4 => "lz4",
         }
     }
 }
