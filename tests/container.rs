@@ -6,6 +6,7 @@ mod compose;
 mod engine;
 mod faults;
 mod machine;
+mod plain;
 mod settings;
 mod story;
 mod takeover;
@@ -35,6 +36,12 @@ const BUILD: Need = Need::Tools(&[
 pub(crate) fn trials() -> Vec<Trial> {
     let build = &[BUILD, Need::Root];
     let engine = &[BUILD, Need::Root, Need::Tools(engine::TOOLS), Need::MEDIA];
+    let faults = &[
+        BUILD,
+        Need::Root,
+        Need::Tools(engine::TOOLS),
+        Need::Tools(architectures::tools()),
+    ];
     let machine = &[
         BUILD,
         Need::Machines,
@@ -79,9 +86,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             machine::story,
         ),
         trial(
-            "container::a_volume_that_cannot_be_used_is_named",
-            engine,
-            faults::volumes,
+            "container::a_volume_that_cannot_be_used_is_named_and_that_of_a_plain_installation_can",
+            faults,
+            faults::story,
         ),
     ]
 }
