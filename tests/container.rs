@@ -7,6 +7,7 @@ mod engine;
 mod faults;
 mod machine;
 mod plain;
+mod root_image;
 mod settings;
 mod story;
 mod takeover;
@@ -41,6 +42,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         Need::Root,
         Need::Tools(engine::TOOLS),
         Need::Tools(architectures::tools()),
+        Need::MEDIA,
+        Need::DebianRoot,
     ];
     let machine = &[
         BUILD,

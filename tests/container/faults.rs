@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use anyhow::{Result, ensure};
-use e2e::same;
+use e2e::{Progress, same};
 
 use super::compose::ComposeSite;
 use super::engine::{Engine, eventually};
-use super::{architectures, image, plain, tag};
+use super::{architectures, image, plain, root_image, tag};
 
 /// How every service runs.
 const HARDENED: [&str; 6] = [
@@ -22,13 +22,26 @@ const HARDENED: [&str; 6] = [
 ];
 
 pub(super) fn story() -> Result<()> {
-    let engine = Engine::start()?;
+    let mut progress = Progress::begin();
     let image = image("slipway")?.display().to_string();
+    let engine = Engine::start()?;
     engine.succeed(&["load", "--input", &image])?;
+    progress.done("image loaded");
     volumes(&engine)?;
-    let site = plain::moves_in_and_out(&engine)?;
+    progress.done("volumes");
+    let site = plain::moves_in_and_out(&engine, |site| {
+        progress.done("plain installation in containers");
+        root_image::is_built(site)?;
+        progress.done("root image");
+        Ok(())
+    })?;
+    progress.done("plain installation back");
     newer_form(&site)?;
-    foreign_image(&engine)
+    progress.done("newer form");
+    foreign_image(&engine)?;
+    progress.done("foreign image");
+    println!("{progress}");
+    Ok(())
 }
 
 /// Volumes that cannot be used.
@@ -87,7 +100,7 @@ fn volumes(engine: &Engine) -> Result<()> {
 
 /// What a newer version wrote is neither read nor written by this one.
 fn newer_form(site: &ComposeSite) -> Result<()> {
-    let volume = "--volume=contained_config:/etc/slipway";
+    let volume = "--volume=slipway_config:/etc/slipway";
     let image = tag("slipway");
     let write = "echo 2 >/etc/slipway/format";
     site.engine

@@ -75,8 +75,12 @@ impl PlainMachine {
     }
 }
 
-/// Makes a plain installation, moves it into containers, changes it there, and moves it back. Returns the site in containers.
-pub(super) fn moves_in_and_out(engine: &Engine) -> Result<ComposeSite<'_>> {
+/// Makes a plain installation, moves it into containers, changes it and works there, and moves it back. Returns the site in
+/// containers.
+pub(super) fn moves_in_and_out(
+    engine: &Engine,
+    work: impl FnOnce(&ComposeSite<'_>) -> Result<()>,
+) -> Result<ComposeSite<'_>> {
     let machine = PlainMachine::new(engine)?;
     machine.succeed(
         "mkdef -t network nodes net=10.1.0.0 mask=/16 gateway=10.1.0.1
@@ -87,12 +91,12 @@ pub(super) fn moves_in_and_out(engine: &Engine) -> Result<ComposeSite<'_>> {
     owned(&machine, PLAIN_USER)?;
     let defined = machine.succeed("lsdef -z host01; slipway-trust export root")?;
 
-    let site = ComposeSite::new(engine, "contained", &[("SLIPWAY_INIT", "")])?;
+    let site = ComposeSite::new(engine, "slipway", &[("SLIPWAY_INIT", "")])?;
     for (place, volume) in PLACES {
         copied(
             engine,
             &machine.file(place),
-            &format!("contained_{volume}"),
+            &format!("slipway_{volume}"),
             true,
         )?;
     }
@@ -102,7 +106,7 @@ pub(super) fn moves_in_and_out(engine: &Engine) -> Result<ComposeSite<'_>> {
     eventually("slipwayd says whose the reports are", || {
         Ok(site.compose(&["logs", "slipwayd"])?.contains(refused))
     })?;
-    let volume = "--volume=contained_state:/state";
+    let volume = "--volume=slipway_state:/state";
     let image = tag("slipway");
     engine.succeed(&[
         "run", "--rm", volume, &image, "chown", "-R", "980:980", "/state",
@@ -111,7 +115,7 @@ pub(super) fn moves_in_and_out(engine: &Engine) -> Result<ComposeSite<'_>> {
     let taken = [
         "run",
         "--rm",
-        "--network=contained_mgtnet",
+        "--network=slipway_mgtnet",
         "--ip=10.1.0.2",
         &image,
     ];
@@ -122,13 +126,14 @@ pub(super) fn moves_in_and_out(engine: &Engine) -> Result<ComposeSite<'_>> {
     let changed = "nodestat host01; mkdef host02 groups=all ip=10.1.0.12; slipway-trust arm host02; slipway-trust status";
     let changed = site.managed(&["bash", "-ec", changed])?;
     ensure!(changed.starts_with("host01: booted"), "{changed}");
+    work(&site)?;
 
     site.compose(&["down"])?;
     for (place, volume) in PLACES {
         copied(
             engine,
             &machine.file(place),
-            &format!("contained_{volume}"),
+            &format!("slipway_{volume}"),
             false,
         )?;
     }
