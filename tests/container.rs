@@ -6,6 +6,8 @@ mod compose;
 mod engine;
 mod faults;
 mod machine;
+mod plain;
+mod root_image;
 mod settings;
 mod story;
 mod takeover;
@@ -35,6 +37,14 @@ const BUILD: Need = Need::Tools(&[
 pub(crate) fn trials() -> Vec<Trial> {
     let build = &[BUILD, Need::Root];
     let engine = &[BUILD, Need::Root, Need::Tools(engine::TOOLS), Need::MEDIA];
+    let faults = &[
+        BUILD,
+        Need::Root,
+        Need::Tools(engine::TOOLS),
+        Need::Tools(architectures::tools()),
+        Need::MEDIA,
+        Need::DebianRoot,
+    ];
     let machine = &[
         BUILD,
         Need::Machines,
@@ -79,9 +89,9 @@ pub(crate) fn trials() -> Vec<Trial> {
             machine::story,
         ),
         trial(
-            "container::a_volume_that_cannot_be_used_is_named",
-            engine,
-            faults::volumes,
+            "container::a_volume_that_cannot_be_used_is_named_and_that_of_a_plain_installation_can",
+            faults,
+            faults::story,
         ),
     ]
 }

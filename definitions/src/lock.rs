@@ -2,12 +2,12 @@
 //!
 //! In: a path. Out: a [`Lock`], flock(2) on a file of mode 0600 that is opened here alone; it is held until
 //! it is dropped or its process ends, however it may. Who may open a file may lock it, so that a lock on
-//! what others may read is one that any user can hold for ever. The wait has an end, and the error names
-//! who holds it, by `/proc/locks` (proc(5)).
+//! what others may read is one that any user can hold for ever. The error names who holds it: by `/proc/locks`
+//! (proc(5)), which has the processes of this namespace alone, or by what the holder wrote into the file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,6 +16,9 @@ use anyhow::{Context, Result, bail};
 
 /// How often a lock that is held is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest text in a lock's file, in bytes: a process, its name, and the name of its host.
+const MAX_NOTE: usize = 256;
 
 /// A lock that this process holds.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Lock {
         let mut reported = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => return Ok(Self::held(file)),
                 Err(TryLockError::Error(error)) => return Err(error).with_context(locking),
                 Err(TryLockError::WouldBlock) if Instant::now() >= end => bail!(
                     "{} is held by {}: wait for it to end, then run again",
@@ -49,6 +52,37 @@ impl Lock {
             }
             sleep(PAUSE);
         }
+    }
+
+    /// Waits for the lock as long as it takes; `waiting` is called once with who holds it.
+    ///
+    /// # Errors
+    /// When the file is no file of ours.
+    pub fn wait(path: &Path, waiting: &mut dyn FnMut(&str)) -> Result<Self> {
+        let locking = || format!("locking {}", path.display());
+        let file = open(path).with_context(locking)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(error).with_context(locking),
+            Err(TryLockError::WouldBlock) => {
+                waiting(&format!("waiting for {}", holder(&file)));
+                file.lock().with_context(locking)?;
+            }
+        }
+        Ok(Self::held(file))
+    }
+
+    /// Writes into the file who has the lock, for those who see it in a container or a machine of their own.
+    fn held(file: File) -> Self {
+        let comm = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let id = std::process::id();
+        let text = format!("process {id} ({}) of {}\n", comm.trim(), host.trim());
+        // The lock is held without it, and the disk may be full.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.write_all_at(text.as_bytes(), 0));
+        Self(file)
     }
 
     /// Makes the lock's directory first, for its owner alone, with what leads to it.
@@ -86,7 +120,7 @@ impl Lock {
 /// Opens the file, which is the owner's alone from the beginning or from now on.
 fn open(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).mode(0o600);
+    options.read(true).write(true).mode(0o600);
     match options.clone().create_new(true).open(path) {
         Ok(file) => return Ok(file),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -114,12 +148,20 @@ fn holder(file: &File) -> String {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let inode = file.metadata().map(|meta| meta.ino()).unwrap_or_default();
     match holders(&locks, inode).as_slice() {
-        [] => "another process".to_owned(),
+        [] => elsewhere(file).unwrap_or_else(|| "another process".to_owned()),
         [pid, ..] => match fs::read_to_string(format!("/proc/{pid}/comm")) {
             Ok(name) => format!("process {pid} ({})", name.trim().escape_default()),
             Err(_) => format!("process {pid}, or one that it started"),
         },
     }
+}
+
+/// Who wrote into a lock's file that it has the lock.
+fn elsewhere(file: &File) -> Option<String> {
+    let mut text = [0; MAX_NOTE];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let text = str::from_utf8(text.get(..length)?).ok()?.trim();
+    (!text.is_empty()).then(|| text.escape_default().to_string())
 }
 
 /// The processes that hold a lock of flock(2) on a file, from the lines of `/proc/locks`:
@@ -167,7 +209,21 @@ mod tests {
             )
         );
         assert_eq!(reported, [format!("waiting for {us}")]);
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let note = elsewhere(&File::open(&path).unwrap());
+        assert_eq!(note, Some(format!("{us} of {}", host.trim())));
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || {
+                let mut reported = Vec::new();
+                Lock::wait(&path, &mut |text| reported.push(text.to_owned())).unwrap();
+                reported
+            }
+        });
+        sleep(timeout);
+        assert!(!waiting.is_finished());
         drop(held);
+        assert_eq!(waiting.join().unwrap(), [format!("waiting for {us}")]);
         Lock::acquire(&path, NONE, &mut |_| {}).unwrap();
     }
 

@@ -39,7 +39,7 @@ impl States {
     pub(crate) fn open(directory: &Path) -> Result<Self> {
         let newest = load(directory)?;
         let path = directory.join(FILE);
-        let (file, compact) = rewritten(&path, &newest)?;
+        let (file, compact) = rewritten(&path, &newest).with_context(|| keeping(directory))?;
         Ok(Self {
             path,
             file,
@@ -88,6 +88,21 @@ impl States {
         let place = fs::symlink_metadata(&self.path);
         let own = self.file.metadata();
         matches!((place, own), (Ok(place), Ok(own)) if (place.dev(), place.ino()) == (own.dev(), own.ino()))
+    }
+}
+
+/// Says where reports are kept, and whose the directory is where it is another's: it may be another machine's.
+fn keeping(directory: &Path) -> String {
+    let at = format!("keeping reports in {}", directory.display());
+    match (fs::metadata(directory), fs::metadata("/proc/self")) {
+        (Ok(kept), Ok(own)) if kept.uid() != own.uid() => {
+            format!(
+                "{at}, which is user {}'s, as user {}",
+                kept.uid(),
+                own.uid()
+            )
+        }
+        _ => at,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{outcome, same, workspace};
+use e2e::{MadeOnce, outcome, same, workspace};
 use serde_json::{Value, json};
 
 use super::archive::{blob, read, unpacked};
@@ -68,14 +68,26 @@ fn programs(compiler: &str, root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes the image `slipwayd` of the other architecture; returns it and its platform.
+pub(super) fn foreign_image() -> Result<(PathBuf, &'static str)> {
+    static MADE: MadeOnce = MadeOnce::new("foreign-images");
+    let other = both().1;
+    let made = MADE.get(|dir| {
+        let root = dir.join("root");
+        programs(&compiler(other), &root)?;
+        succeeded(outcome(building(&root, dir).arg("slipwayd"))?).map(drop)
+    })?;
+    Ok((made.join("slipwayd-image.tar"), other.platform))
+}
+
+fn compiler(of: &Architecture) -> String {
+    format!("{}-linux-gnu-gcc", of.machine)
+}
+
 pub(super) fn foreign() -> Result<()> {
     let (here, other) = both();
+    let (made, _) = foreign_image()?;
     let dir = tempfile::tempdir()?;
-    let root = dir.path().join("root");
-    programs(&format!("{}-linux-gnu-gcc", other.machine), &root)?;
-    succeeded(outcome(building(&root, dir.path()).arg("slipwayd"))?)?;
-    let made = dir.path().join("slipwayd-image.tar");
-
     let layout = dir.path().join("layout");
     unpacked(&made, &layout)?;
     let index = read(&layout.join("index.json"))?;
@@ -89,9 +101,9 @@ pub(super) fn foreign() -> Result<()> {
     for layer in manifest["layers"].as_array().context("no layers")? {
         unpacked(&blob(&layout, layer)?, &tree)?;
     }
-    let programs = programs_below(&tree)?;
-    ensure!(programs.len() > 10, "few programs: {programs:?}");
-    for (path, header) in &programs {
+    let found = programs_below(&tree)?;
+    ensure!(found.len() > 10, "few programs: {found:?}");
+    for (path, header) in &found {
         same(&&header[18..20], &&other.elf[..]).with_context(|| path.display().to_string())?;
     }
     // What is linked finds its loader and its libraries in the image.
@@ -103,10 +115,9 @@ pub(super) fn foreign() -> Result<()> {
     )?;
     joined(&made, here, other)?;
 
-    fs::copy(
-        std::env::current_exe()?,
-        dir.path().join("root/usr/bin/slipwayd"),
-    )?;
+    let root = dir.path().join("mixed");
+    programs(&compiler(other), &root)?;
+    fs::copy(std::env::current_exe()?, root.join("usr/bin/slipwayd"))?;
     let mixed = outcome(&mut building(&root, dir.path()))?;
     let refused = format!(
         "image: {} has programs of {}, and slipwayd is of {}\n",

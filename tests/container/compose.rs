@@ -8,6 +8,11 @@ use e2e::{Outcome, workspace};
 
 use super::engine::{Engine, eventually, succeeded};
 
+/// The volumes that are kept, and copied where a management node moves.
+pub(super) const VOLUMES: [&str; 7] = [
+    "config", "record", "install", "state", "dnsmasq", "leases", "home",
+];
+
 /// A directory with compose.yaml and .env, and the engine that it is for.
 pub(super) struct ComposeSite<'a> {
     pub(super) engine: &'a Engine,
@@ -38,6 +43,25 @@ impl<'a> ComposeSite<'a> {
         }
         fs::write(directory.join(".env"), named)?;
         Ok(Self { engine, directory })
+    }
+
+    /// Makes another management node that has the networks and the volumes of this one but those in memory, as two machines
+    /// have with the storage that they share.
+    pub(super) fn standby(&self, project: &str) -> Result<Self> {
+        let standby = Self::new(self.engine, project, &[])?;
+        let path = standby.directory.join("compose.yaml");
+        let text = fs::read_to_string(&path)?;
+        let (services, _) = text.split_once("\nnetworks:\n").context("no networks")?;
+        let name = self.directory.file_name().unwrap_or_default().display();
+        let shared = |kind: &str| format!("  {kind}: {{ external: true, name: {name}_{kind} }}\n");
+        let networks: String = ["mgtnet", "svcnet"].map(shared).concat();
+        let volumes: String = VOLUMES.map(shared).concat();
+        let in_memory = "{ driver_opts: { type: tmpfs, device: tmpfs, o: \"mode=2750,gid=980\" } }";
+        let text = format!(
+            "{services}\nnetworks:\n{networks}volumes:\n{volumes}  run: {in_memory}\n  dnsmasq-run: {in_memory}\n"
+        );
+        fs::write(path, text)?;
+        Ok(standby)
     }
 
     pub(super) fn compose(&self, arguments: &[&str]) -> Result<String> {

@@ -1,13 +1,15 @@
-//! Volumes that cannot be used: what is wrong is one sentence.
+//! What cannot work in containers: volumes that cannot be used, data of a newer version or of a plain installation, an image of
+//! another architecture. What is wrong is one sentence.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 
 use anyhow::{Result, ensure};
-use e2e::same;
+use e2e::{Progress, same};
 
-use super::engine::Engine;
-use super::{image, tag};
+use super::compose::ComposeSite;
+use super::engine::{Engine, eventually};
+use super::{architectures, image, plain, root_image, tag};
 
 /// How every service runs.
 const HARDENED: [&str; 6] = [
@@ -19,10 +21,31 @@ const HARDENED: [&str; 6] = [
     "--security-opt=no-new-privileges",
 ];
 
-pub(super) fn volumes() -> Result<()> {
-    let engine = Engine::start()?;
+pub(super) fn story() -> Result<()> {
+    let mut progress = Progress::begin();
     let image = image("slipway")?.display().to_string();
+    let engine = Engine::start()?;
     engine.succeed(&["load", "--input", &image])?;
+    progress.done("image loaded");
+    volumes(&engine)?;
+    progress.done("volumes");
+    let site = plain::moves_in_and_out(&engine, |site| {
+        progress.done("plain installation in containers");
+        root_image::is_built(site)?;
+        progress.done("root image");
+        Ok(())
+    })?;
+    progress.done("plain installation back");
+    newer_form(&site)?;
+    progress.done("newer form");
+    foreign_image(&engine)?;
+    progress.done("foreign image");
+    println!("{progress}");
+    Ok(())
+}
+
+/// Volumes that cannot be used.
+fn volumes(engine: &Engine) -> Result<()> {
     let directory = |name: &str| -> Result<String> {
         let path = engine.path(name);
         fs::create_dir(&path)?;
@@ -30,8 +53,6 @@ pub(super) fn volumes() -> Result<()> {
     };
     let (plain, foreign) = (directory("plain")?, directory("foreign")?);
     chown(&foreign, Some(1234), Some(1234))?;
-    let newer = directory("newer")?;
-    fs::write(engine.path("newer/format"), "2\n")?;
     let full = "type=tmpfs,destination=/etc/slipway,tmpfs-size=4096";
     let fill = "cat /dev/zero >/etc/slipway/zero; exec /usr/lib/slipway/entrypoint signer";
     let in_config = |path: &str, mode: &str| format!("--volume={path}:/etc/slipway{mode}");
@@ -62,11 +83,6 @@ pub(super) fn volumes() -> Result<()> {
             vec!["mkdef", "host01", "groups=all"],
             "mkdef: locking /etc/slipway/.lock: Read-only file system (os error 30)\n",
         ),
-        (
-            vec![in_config(&newer, "")],
-            vec!["lsdef"],
-            "lsdef: /etc/slipway has definitions of form 2, and this version reads form 1: use the version that wrote them, or a newer one\n",
-        ),
     ] {
         let options: Vec<_> = options.iter().map(String::as_str).collect();
         let image = tag("slipway");
@@ -79,5 +95,46 @@ pub(super) fn volumes() -> Result<()> {
     let mode = fs::metadata(engine.path("plain"))?.permissions().mode();
     same(&(mode & 0o7777), &0o755)?;
     same(&fs::read_dir(engine.path("plain"))?.count(), &0)?;
+    Ok(())
+}
+
+/// What a newer version wrote is neither read nor written by this one.
+fn newer_form(site: &ComposeSite) -> Result<()> {
+    let volume = "--volume=slipway_config:/etc/slipway";
+    let image = tag("slipway");
+    let write = "echo 2 >/etc/slipway/format";
+    site.engine
+        .succeed(&["run", "--rm", volume, &image, "bash", "-c", write])?;
+    site.compose(&["up", "--detach", "signer"])?;
+    let said = " /etc/slipway has definitions of form 2, and this version reads form 1: use the version that wrote them, or a newer one";
+    eventually("the signer refuses", || {
+        let log = site.compose(&["logs", "signer"])?;
+        Ok(log.contains(&format!("slipway-trust:{said}")))
+    })?;
+    site.compose(&["down"])?;
+    for command in [&["lsdef"][..], &["slipwayd"], &["makedhcp", "-n"]] {
+        let run = ["run", "--rm", "--network=none", volume, &image];
+        let ended = site.engine.docker(&[&run[..], command].concat())?;
+        let expected = format!("{}:{said}\n", command.first().unwrap_or(&""));
+        same(
+            &(ended.code, ended.stderr.as_str()),
+            &(Some(1), expected.as_str()),
+        )?;
+    }
+    Ok(())
+}
+
+/// An image of another architecture: the engine says so.
+fn foreign_image(engine: &Engine) -> Result<()> {
+    let (image, platform) = architectures::foreign_image()?;
+    engine.succeed(&["load", "--input", &image.display().to_string()])?;
+    let ended = engine.docker(&["run", "--rm", "--network=none", &tag("slipwayd")])?;
+    let said = format!(
+        "requested image's platform (linux/{platform}) does not match the detected host platform"
+    );
+    ensure!(
+        ended.code != Some(0) && ended.stderr.contains(&said),
+        "{ended:?}"
+    );
     Ok(())
 }

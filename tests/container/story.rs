@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use e2e::{Sandbox, binary, commands, outcome, same};
 
-use super::compose::ComposeSite;
+use super::compose::{ComposeSite, VOLUMES};
 use super::engine::{Engine, Place, eventually, succeeded};
 use super::{image, tag, takeover};
 
@@ -45,16 +45,23 @@ pub(super) fn story() -> Result<()> {
         began.elapsed()
     );
     let root = asked(&engine)?;
+    nic_is_lost(&engine)?;
     import(&site)?;
     clients_are_certified(&site)?;
-    takeover::killed_while_nodes_enrol(&site)?;
     let kept = site.managed(&["lsdef", "-z", "host01"])?;
+    copied(&engine, "slipway_config", "backup_config")?;
+    let standby = site.standby("standby")?;
+    let enrolled = takeover::killed_while_nodes_enrol(&site, &standby)?;
 
+    // All goes down; what comes up has the definitions and the trust of the backup.
+    standby.compose(&["down"])?;
     site.compose(&["down"])?;
+    copied(&engine, "backup_config", "slipway_config")?;
     site.compose(&["up", "--detach"])?;
     site.is_healthy()?;
     same(&asked(&engine)?, &root)?;
     same(&site.managed(&["lsdef", "-z", "host01"])?, &kept)?;
+    takeover::older_copy_is_noticed(&site, &enrolled)?;
 
     let mut another = another_server(&engine)?;
     engine.restart()?;
@@ -68,8 +75,18 @@ pub(super) fn story() -> Result<()> {
     another.kill()?;
     another.wait()?;
 
-    moved(&engine, &site)?;
-    let elsewhere = ComposeSite::new(&engine, "elsewhere", &[])?;
+    // Elsewhere, and by another tag.
+    site.compose(&["down"])?;
+    for volume in VOLUMES {
+        copied(
+            &engine,
+            &format!("slipway_{volume}"),
+            &format!("elsewhere_{volume}"),
+        )?;
+    }
+    engine.succeed(&["tag", &tag("slipway"), "slipway:next"])?;
+    let next = [("SLIPWAY_IMAGE", "slipway:next")];
+    let elsewhere = ComposeSite::new(&engine, "elsewhere", &next)?;
     elsewhere.compose(&["up", "--detach"])?;
     elsewhere.is_healthy()?;
     same(&asked(&engine)?, &root)?;
@@ -82,26 +99,38 @@ pub(super) fn story() -> Result<()> {
     Ok(())
 }
 
+/// Without its NIC the bridge carries no question of a node; `bridgeprereq` puts it back beside the containers.
+fn nic_is_lost(engine: &Engine) -> Result<()> {
+    let out = ["link", "set", "eth0", "nomaster"];
+    succeeded(outcome(engine.inside(Place::Host, "ip").args(out))?)?;
+    let none = outcome(&mut udhcpc(engine, "2"))?;
+    ensure!(none.stderr.ends_with("no lease, failing\n"), "{none:?}");
+    let mut bridge = engine.inside(Place::Host, binary("postscripts", "bridgeprereq")?);
+    bridge.args(["--no-persist", "--firewall", "keep", "eth0:mgtbr"]);
+    succeeded(outcome(&mut bridge)?)?;
+    let back = succeeded(outcome(&mut udhcpc(engine, "20"))?)?;
+    ensure!(back.contains("bound 10.1.0.11 "), "{back}");
+    Ok(())
+}
+
 /// Each verb says its version, as whoever runs it.
 fn every_command_runs(engine: &Engine) -> Result<()> {
+    let names: Vec<_> = commands()?.iter().map(|one| one.name.as_str()).collect();
+    let run = [
+        "run",
+        "--rm",
+        "--network=none",
+        "--read-only",
+        "--cap-drop=ALL",
+        "--user=1000",
+    ];
     let image = tag("slipway");
-    for command in commands()? {
-        let name = command.name.as_str();
-        let run = [
-            "run",
-            "--rm",
-            "--network=none",
-            "--read-only",
-            "--cap-drop=ALL",
-            "--user=1000",
-        ];
-        let arguments = [&run[..], &[image.as_str(), name, "--version"]].concat();
-        same(
-            &engine.succeed(&arguments)?,
-            &format!("{name} {}\n", env!("CARGO_PKG_VERSION")),
-        )?;
-    }
-    Ok(())
+    let script = "for name; do $name --version; done";
+    let shell = [image.as_str(), "bash", "-ec", script, "bash"];
+    let said = engine.succeed(&[&run[..], &shell, &names].concat())?;
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = names.iter().map(|name| format!("{name} {version}\n"));
+    same(&said, &expected.collect::<String>())
 }
 
 /// What runs has the capabilities that compose.yaml names, and writes nothing but volumes.
@@ -148,14 +177,7 @@ fn lease(site: &ComposeSite) -> Result<()> {
         "#!/bin/sh\necho $1 $ip $siaddr $boot_file $hostname $dns\n",
     )?;
     succeeded(outcome(Command::new("chmod").arg("+x").arg(&script))?)?;
-    let mut client = engine.inside(Place::Node, "busybox");
-    client
-        .args([
-            "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "20", "-T", "2",
-        ])
-        .args(["-x", "0x5d:0000", "-O", "hostname", "-s"])
-        .arg(&script);
-    let answer = succeeded(outcome(&mut client)?)?;
+    let answer = succeeded(outcome(&mut udhcpc(engine, "20"))?)?;
     same(
         &answer.lines().last(),
         &Some("bound 10.1.0.11 10.1.0.3 undionly.kpxe host01 10.1.0.3"),
@@ -180,6 +202,18 @@ fn lease(site: &ComposeSite) -> Result<()> {
     ]))?)?;
     ensure!(named.contains("10.1.0.11"), "{named}");
     Ok(())
+}
+
+/// Has the node ask for its address that often.
+fn udhcpc(engine: &Engine, tries: &str) -> Command {
+    let mut client = engine.inside(Place::Node, "busybox");
+    client
+        .args([
+            "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-T", "2", "-t", tries,
+        ])
+        .args(["-x", "0x5d:0000", "-O", "hostname", "-s"])
+        .arg(engine.path("lease"));
+    client
 }
 
 /// Starts another DHCP server on the node.
@@ -257,23 +291,13 @@ fn clients_are_certified(site: &ComposeSite) -> Result<()> {
     Ok(())
 }
 
-/// Takes a management node down and copies its volumes to those of another project.
-fn moved(engine: &Engine, site: &ComposeSite) -> Result<()> {
-    site.compose(&["down"])?;
-    for volume in ["config", "install", "state", "dnsmasq", "leases", "home"] {
-        engine.succeed(&[
-            "run",
-            "--rm",
-            "--volume",
-            &format!("slipway_{volume}:/from:ro"),
-            "--volume",
-            &format!("elsewhere_{volume}:/to"),
-            &tag("slipway"),
-            "cp",
-            "--archive",
-            "/from/.",
-            "/to/",
-        ])?;
-    }
-    Ok(())
+/// Makes a volume what another is, as the page says.
+fn copied(engine: &Engine, from: &str, to: &str) -> Result<()> {
+    let (from, to) = (format!("{from}:/from:ro"), format!("{to}:/to"));
+    let copy = "find /to -mindepth 1 -delete && cp -a /from/. /to/";
+    let run = ["run", "--rm", "--volume", &from, "--volume", &to];
+    let image = tag("slipway");
+    engine
+        .succeed(&[&run[..], &[image.as_str(), "bash", "-c", copy]].concat())
+        .map(drop)
 }

@@ -1,6 +1,7 @@
 //! `signer`: answers on a local socket what slipwayd passes on from nodes that enrol.
 //!
-//! One JSON line comes in, one goes out, and the connection ends. This process reads the authority's keys and talks to no
+//! One JSON line comes in, one goes out, and the connection ends. One process of a site answers, however many containers
+//! and machines share its files: another waits until that one has ended. It reads the authority's keys and talks to no
 //! network; slipwayd talks to the network and reads no key. Bounded: one connection at a time, 128 KiB, 5 seconds.
 
 use std::fs;
@@ -8,8 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use definitions::Catalog;
 use definitions::terminal::escaped;
+use definitions::{Catalog, Lock};
 
 use super::directory::TrustDirectory;
 use super::enrol::{
@@ -23,13 +24,16 @@ use crate::local;
 /// The longest line that is read: longer than what slipwayd takes.
 const MAX_LINE: u64 = 128 << 10;
 
-/// Answers until it is ended.
+/// Answers until it is ended, once no other signer of the site does.
 ///
 /// # Errors
 /// When it cannot listen, or there is no authority.
 pub(super) fn run(catalog: &Catalog, socket: Option<&Path>) -> Result<()> {
     let directory = TrustDirectory::of(catalog);
     directory.existing()?;
+    let _lock = Lock::wait(&directory.path(".signer.lock"), &mut |text| {
+        eprintln!("slipway-trust: {text}, which signs for this site");
+    })?;
     let mut records = SignedRecords::default();
     local::serve("slipway-trust", socket, MAX_LINE, |question| {
         Ok(match question {

@@ -340,10 +340,12 @@ pub(super) fn handed_over() {
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)))
         .stderr(Stdio::null())
         .spawn();
-    let _signer = Signer(child.unwrap());
+    let signer = Signer(child.unwrap());
     request(&lab, "n1", "basicConstraints=CA:FALSE");
     let (_, token) = arm(&lab, "n1").remove(0);
     assert!(ask(&socket, "n1", &token, &lab.read("n1.csr"))["certificate"].is_string());
+    // Another waits until this one has ended.
+    drop(signer);
     // What is no socket is said to be none.
     let mut none = program(&lab);
     let ended = ended(none.arg("signer").stdin(Stdio::null()), lab.root());
