@@ -19,6 +19,16 @@ const CODENAMES: [&str; 20] = [
     "questing", "resolute",
 ];
 
+/// Names of suites that another release gets in time.
+const MOVING: [&str; 6] = [
+    "stable",
+    "oldstable",
+    "oldoldstable",
+    "testing",
+    "unstable",
+    "devel",
+];
+
 /// What the entries of one attribute are looked at with.
 #[derive(Clone, Copy)]
 pub struct ResolveContext<'a> {
@@ -225,11 +235,17 @@ impl EntryResolver<'_> {
                 arch.debian_name()
             ));
         }
-        let mirrors =
-            self.with.origin == PackageOrigin::Tree || entry.trust == RepositoryTrust::Distribution;
+        let of_distribution = entry.trust == RepositoryTrust::Distribution;
+        let mirrors = self.with.origin == PackageOrigin::Tree || of_distribution;
         let suite = entry.suite.as_deref().unwrap_or_default();
         let base = suite.split(['-', '/']).next().unwrap_or_default();
+        // what others sign may have suites of these names for good
+        let is_moving = of_distribution && MOVING.contains(&base);
         match self.with.codename {
+            Some(own) if is_moving && base != self.with.served.distro.version() => Err(format!(
+                "has the suite '{suite}', which is another release's in time: write '{}'",
+                suite.replacen(base, own, 1)
+            )),
             Some(own) if mirrors && base != own && CODENAMES.contains(&base) => Err(format!(
                 "has the suite '{suite}', which is another release's: this one is '{own}'"
             )),

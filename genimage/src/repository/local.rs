@@ -1,9 +1,11 @@
 //! Entries that are directories of the management node's: what lies in them, and whether nodes would take it.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::{Component, Path, PathBuf};
 
 use definitions::{RepositoryEntry, RepositoryFormat, RepositoryTrust};
+use repodata::{Input, Repomd};
 
 use super::extra::EntryResolver;
 use super::validity::ended;
@@ -134,7 +136,12 @@ impl EntryResolver<'_> {
         let shown = directory.display();
         if self.form != RepositoryFormat::Apt {
             if is_file(directory, "repodata/repomd.xml") {
-                return Ok(Some(String::new()));
+                return match missing_primary(directory) {
+                    Some(name) => Err(format!(
+                        "{shown}/repodata/repomd.xml names {name}, which is not there: run `createrepo_c {shown}` again"
+                    )),
+                    None => Ok(Some(String::new())),
+                };
             }
             return if contains_file(directory, ".rpm") {
                 Err(format!(
@@ -168,6 +175,18 @@ impl EntryResolver<'_> {
             None => Ok(None),
         }
     }
+}
+
+/// Returns the list of packages that an index of rpm-md names and that is not there; what the index says else is looked at
+/// when packages are.
+fn missing_primary(directory: &Path) -> Option<String> {
+    let path = directory.join("repodata/repomd.xml");
+    let input = Input::plain(&path.display().to_string(), File::open(path).ok()?);
+    let files = input.and_then(Repomd::read).ok()?.files;
+    let href = files.into_iter().find(|file| file.kind == "primary")?.href;
+    let mut parts = Path::new(&href).components();
+    let stays_below = parts.all(|part| matches!(part, Component::Normal(_)));
+    (stays_below && !is_file(directory, &href)).then(|| href.escape_debug().to_string())
 }
 
 /// Whether a directory is a suite: apt reads the one or the other.

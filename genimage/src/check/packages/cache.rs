@@ -284,10 +284,10 @@ impl IndexReader<'_> {
         };
         let (primary, group) = (of("primary"), of("group"));
         match primary {
-            Some((IndexFile::Missing, _)) | None => self.unread.push(format!(
-                "{} names no primary that can be opened",
-                repomd.display()
-            )),
+            Some((IndexFile::Missing, _)) | None => {
+                let message = "names no primary that is there: create it again";
+                self.damaged.push(at(&repomd, message.to_owned()));
+            }
             Some((IndexFile::Readable(path), Some(digest)))
                 if verify && !digest.algorithm().is_strong() =>
             {

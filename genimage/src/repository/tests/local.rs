@@ -124,6 +124,18 @@ fn rpms_need_an_index_and_a_key_too() {
     assert_eq!(repositories[0].key.as_deref(), Some(KEY));
     assert_eq!(repositories[1].uri, "http://10.1.0.1/install/good/sub");
     assert_eq!(repositories[1].suite, None);
+    let lost =
+        "<repomd><data type=\"primary\"><location href=\"repodata/p.xml.gz\"/></data></repomd>";
+    fs::write(
+        scene.directory.path().join("good/repodata/repomd.xml"),
+        lost,
+    )
+    .unwrap();
+    assert_eq!(
+        scene.extra(&["[trusted=yes] DIR/good"], &[]).unwrap_err(),
+        "otherpkgdir '[trusted=yes] DIR/good': DIR/good/repodata/repomd.xml names repodata/p.xml.gz, which is not there: \
+         run `createrepo_c DIR/good` again"
+    );
     assert_eq!(
         scene.extra(&["[trusted=yes] DIR/bare"], &[]).unwrap_err(),
         "otherpkgdir '[trusted=yes] DIR/bare': DIR/bare has packages and no index: run `createrepo_c DIR/bare`"

@@ -425,13 +425,22 @@ fn a_mirror_is_of_the_release_and_of_its_architecture() {
     };
     let mirror = "[signed-by=distribution] http://m.example.invalid/debian";
     let others = "[trusted=yes] http://o.example.invalid/linux bullseye stable";
-    for suite in ["bookworm main", "bookworm-updates main", "stable main"] {
+    for suite in ["bookworm main", "bookworm-updates main"] {
         assert_eq!(
             problems(&format!("{mirror} {suite}"), others),
             [""; 0],
             "{suite}"
         );
     }
+    // a name that the next release gets
+    let moving = format!("{mirror} stable-updates main");
+    assert_eq!(
+        problems(&moving, others),
+        [format!(
+            "pkgdir '{moving}': has the suite 'stable-updates', which is another release's in time: write \
+             'bookworm-updates'"
+        )]
+    );
     let wrong = format!("{mirror} trixie-updates main");
     let limited = "[trusted=yes arch=arm64] http://o.example.invalid/linux bookworm stable";
     assert_eq!(
