@@ -111,7 +111,9 @@ fn fetch_image(
     drivers: &Drivers,
     console: &Console,
 ) -> Result<()> {
-    let bytes = image.bytes + tree.map_or(0, |tree| tree.bytes);
+    let bytes = image
+        .bytes
+        .saturating_add(tree.map_or(0, |tree| tree.bytes));
     memory::check(bytes)?;
     let mut disk = RamDisk::create(drivers, bytes)?;
     console.say(format!("fetching {}", image.url));
