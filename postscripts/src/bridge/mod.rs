@@ -99,7 +99,9 @@ fn recover(kernel: &HostKernel, request: &Request, progress: &mut dyn FnMut(&str
     };
     let undoing = "undoing the change of a run that was interrupted";
     progress(undoing);
-    undo(kernel, &journal, &Fault::default()).context(undoing)
+    let unheard = undo(kernel, &journal, &Fault::default()).context(undoing)?;
+    unheard.iter().for_each(|what| progress(what));
+    Ok(())
 }
 
 /// Finds who can be probed afterwards: a target that does not answer before proves nothing after.

@@ -10,7 +10,7 @@ type Refusal = (
     &'static str,
 );
 
-const REFUSALS: [Refusal; 30] = [
+const REFUSALS: [Refusal; 34] = [
     (
         "wicked",
         "dhcp",
@@ -93,7 +93,7 @@ const REFUSALS: [Refusal; 30] = [
             "/etc/network/interfaces.d/map",
             "mapping eth*\n    script /bin/true\n",
         )],
-        "editing /etc/network/interfaces.d/map: a mapping or rename stanza covers eth0: write its stanza out first",
+        "editing /etc/network/interfaces.d/map: a mapping stanza covers eth0: write its stanza out first",
     ),
     (
         "ifupdown",
@@ -118,9 +118,45 @@ const REFUSALS: [Refusal; 30] = [
         "dhcp",
         &[(
             "/etc/network/interfaces",
-            "auto /pci/0000:00*=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
+            "auto mtu/1500=lab\niface lab inet manual\n\niface eth0 inet dhcp\n",
         )],
-        "editing /etc/network/interfaces: 'auto /pci/0000:00*=lab' has eth0 come up by another stanza: write its stanza out first",
+        "editing /etc/network/interfaces: 'auto mtu/1500=lab' has eth0 come up by another stanza: write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces",
+            "allow-hotplug mac/52:54:00:12:34:*=eth0\n\niface eth0 inet dhcp\n",
+        )],
+        "editing /etc/network/interfaces: 'allow-hotplug mac/52:54:00:12:34:*=eth0' has eth0 come up by another stanza: \
+         write its stanza out first",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[(
+            "/etc/network/interfaces.d/names",
+            "rename enp3s0=lan1 mac/52:54:00:12:34:56=eth0\n",
+        )],
+        "editing /etc/network/interfaces.d/names: 'rename enp3s0=lan1 mac/52:54:00:12:34:56=eth0' covers eth0, or \
+         mydocker0 by its address: rename by the old name, or in a .link file of udev",
+    ),
+    (
+        "ifupdown",
+        "dhcp",
+        &[("/etc/network/interfaces.d/names", "rename type/1/1=eth0\n")],
+        "editing /etc/network/interfaces.d/names: 'rename type/1/1=eth0' covers eth0, or mydocker0 by its address: \
+         rename by the old name, or in a .link file of udev",
+    ),
+    (
+        "ifcfg",
+        "dhcp",
+        &[(
+            "/etc/sysconfig/network-scripts/ifcfg-gre1",
+            "DEVICE=gre1\nTYPE=GRE\nPEER_OUTER_IPADDR=10.9.0.1\nPHYSDEV=eth0\n",
+        )],
+        "looking at /etc/sysconfig/network-scripts/ifcfg-gre1: \"PHYSDEV=eth0\" UNCLEAR",
     ),
     (
         "ifupdown",
@@ -295,7 +331,8 @@ fn what_cannot_be_persisted_is_refused_and_nothing_changes() {
             host.write(path, text);
         }
         let before = host.files();
-        let err = host.plan().map(|plan| plan.describe()).unwrap_err();
+        let planned = host.plan().map(|plan| plan.describe());
+        let err = planned.expect_err(message);
         let message = message.replace("UNCLEAR", UNCLEAR);
         assert_eq!(format!("{err:#}"), message, "{backend}/{case}");
         assert_eq!(host.files(), before, "{backend}/{case}");

@@ -113,6 +113,7 @@ fn dhclient_undone() {
             &Fault::default()
         )
         .unwrap()
+        .is_some()
     );
     let running = processes("dhclient");
     assert_eq!(running.len(), 1, "{running:?}");

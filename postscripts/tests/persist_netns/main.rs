@@ -4,7 +4,7 @@
 //! are brought up by networkd, netplan, ifupdown, NetworkManager and network-scripts. `back`: the
 //! backends' own tools read them back. `whole`: the whole program moves a host with a lease. `switch`: the uplink of a
 //! switch. `lasting`: a lease goes on. `activating`: a daemon is still at work. `foreign`: what is not the host's own is left
-//! alone. `disk`: an `/etc` that cannot be written is left as it was. A
+//! alone. `unheard`: a daemon does not answer. `disk`: an `/etc` that cannot be written is left as it was. A
 //! trial runs in a network, mount and process namespace and ends with
 //! it; one that lacks root or a program is ignored and says so.
 #![allow(
@@ -23,6 +23,7 @@ mod handover;
 mod host;
 mod lasting;
 mod switch;
+mod unheard;
 mod whole;
 
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ fn main() {
         foreign::trials(),
         back::trials(),
         switch::trials(),
+        unheard::trials(),
         whole::trials(),
     ]
     .into_iter()

@@ -1,7 +1,10 @@
 //! The conditions of a `[Match]` section: in, sections; out, whether each key that is a list holds for a device.
 //!
 //! Lines of one key add up, an empty one takes back what is before it, and a line that begins with `!` excludes what
-//! it lists. Reference: systemd.network(5), systemd.link(5), systemd's `net-condition.c`. Pure.
+//! it lists. Hardware addresses are none of that: a word that is no address, `!52:54:00:12:34:56` among them, is
+//! skipped, and a key without any other is no condition. Names are not unquoted, which leaves them no device's.
+//! Reference: systemd.network(5), systemd.link(5), systemd's `net-condition.c` and `conf-parser.c`
+//! (`config_parse_hw_addrs`). Pure.
 
 use std::collections::BTreeMap;
 
@@ -26,16 +29,17 @@ impl<'a> Conditions<'a> {
             if value.is_empty() {
                 patterns.clear();
             }
-            let listed = value.strip_prefix('!');
-            patterns.extend(
-                listed
-                    .unwrap_or(value)
-                    .split_whitespace()
-                    .map(|word| Pattern {
-                        word: word.trim_matches(['"', '\'']),
-                        excludes: listed.is_some(),
-                    }),
-            );
+            let is_mac = key.ends_with("MACAddress");
+            let listed = value.strip_prefix('!').filter(|_| !is_mac);
+            let words = listed.unwrap_or(value).split_whitespace();
+            let words = words.filter(|word| !is_mac || is_hardware_address(word));
+            patterns.extend(words.map(|word| Pattern {
+                word: match key {
+                    "Name" | "OriginalName" => word,
+                    _ => word.trim_matches(['"', '\'']),
+                },
+                excludes: listed.is_some(),
+            }));
         }
         all.retain(|_, patterns| !patterns.is_empty());
         Self(all)
@@ -50,6 +54,12 @@ impl<'a> Conditions<'a> {
     pub(super) fn asks_for(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
+}
+
+/// Whether a word has the form of a hardware address, be it of Ethernet or not.
+fn is_hardware_address(word: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_hexdigit() || b":.-".contains(&byte);
+    word.bytes().all(fits)
 }
 
 /// Reports whether a name is among the patterns.

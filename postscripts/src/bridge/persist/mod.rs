@@ -403,17 +403,17 @@ impl Persistence {
     }
 }
 
-/// Puts everything back that is not committed, and what runs to it; reports whether there was anything.
-pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<bool> {
+/// Puts everything back that is not committed, and what runs to it; returns what runs and could not be told, in words, or
+/// `None` when there was nothing to put back.
+pub fn recover(root: &Path, bridge: &IfName, fault: &Fault) -> Result<Option<Vec<String>>> {
     let journal = journal(root, bridge.as_str(), fault);
     if !journal.restore()? {
-        return Ok(false);
+        return Ok(None);
     }
-    if let Some(hand_over) = journal.noted::<Handover>()? {
-        hand_over.undo(root)?;
-    }
+    let noted = journal.noted::<Handover>()?;
+    let unheard = noted.map(|hand_over| hand_over.undo(root)).transpose()?;
     journal.end()?;
-    Ok(true)
+    Ok(Some(unheard.unwrap_or_default()))
 }
 
 /// Ends what a run left that died after everything else was done.

@@ -13,6 +13,7 @@ use super::backend::Backend;
 use super::keys::{IFCFG, KEYFILE_NAMES, KeyOwner, KeyTable, NETPLAN, NETWORKD, WICKED};
 use super::model::DesiredBridge;
 use super::names::{mentions, rename};
+use super::shellvars::ShellVars;
 use super::sources::Sources;
 use super::yaml::{self, YamlNode};
 
@@ -58,7 +59,15 @@ pub(super) fn redirect(
                 continue;
             }
             Syntax::Words => lines(text, |line| Ok(rename(line, &desired.nic, &desired.bridge))),
-            Syntax::Keys(table) => lines(text, |line| key_line(table, line, desired)),
+            Syntax::Keys(table) => {
+                let tunnel = is_tunnel(text);
+                lines(text, |line| match line.split_once('=') {
+                    Some((PHYSDEV, value)) if tunnel && mentions(value, &desired.nic) => {
+                        Err(unclear(line.trim(), desired))
+                    }
+                    _ => key_line(table, line, desired),
+                })
+            }
         };
         let new = new.with_context(looking)?;
         if new == *text {
@@ -75,6 +84,19 @@ pub(super) fn redirect(
         after.insert(path, new);
     }
     Ok(after)
+}
+
+/// The device that a VLAN is on, or that a tunnel's packets leave by.
+const PHYSDEV: &str = "PHYSDEV";
+
+/// Whether an `ifcfg-*` file is of a device whose `PHYSDEV` is another's addresses, and not its hardware.
+fn is_tunnel(text: &str) -> bool {
+    let vars = ShellVars::parse(text);
+    let vlan = |key, word: &str| {
+        let value = vars.value(key);
+        value.is_some_and(|value| value.eq_ignore_ascii_case(word))
+    };
+    !vlan("VLAN", "yes") && !vlan("TYPE", "vlan")
 }
 
 fn syntax(backend: &Backend, path: &Path) -> Option<Syntax> {

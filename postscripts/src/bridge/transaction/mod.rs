@@ -79,7 +79,8 @@ impl BridgeTransaction<'_> {
                 Ok(report)
             }
             Err(error) => {
-                self.roll_back(&journal, watchdog, &fault)
+                let unheard = self
+                    .roll_back(&journal, watchdog, &fault)
                     .with_context(|| format!("putting everything back after {error:#}"))?;
                 let before = ExpectedState::before(&self.planned);
                 let deadline = Instant::now() + UNDO_TIMEOUT;
@@ -88,6 +89,7 @@ impl BridgeTransaction<'_> {
                 }
                 let mut report = self.planned.report(Outcome::RolledBack);
                 report.error = Some(format!("{error:#}"));
+                report.notes.extend(unheard);
                 report.is_overtaken = error.is::<net::MadeMeanwhile>();
                 Ok(report)
             }
@@ -176,15 +178,15 @@ impl BridgeTransaction<'_> {
         journal: &ChangeJournal,
         mut watchdog: Watchdog,
         fault: &Fault,
-    ) -> Result<()> {
+    ) -> Result<Vec<String>> {
         // the next run is to know as well, should both processes die
         if journal.steps.len() < self.planned.plan.steps.len() {
             let _ = journal.save();
         }
         watchdog.expect_undo(journal.steps.len());
         match undo(self.kernel, journal, fault) {
-            Ok(()) => watchdog.dismiss(),
-            Err(_) => watchdog.delegate_undo(),
+            Ok(unheard) => watchdog.dismiss().map(|()| unheard),
+            Err(_) => watchdog.delegate_undo().map(|()| Vec::new()),
         }
     }
 }

@@ -9,16 +9,24 @@ use crate::bridge::net::{self, HostKernel};
 use crate::bridge::persist;
 use crate::fault::Fault;
 
-/// Undoes whatever the journal lists, in the kernel and on disk, and ends the journal.
+/// Undoes whatever the journal lists, in the kernel and on disk, and ends the journal; returns what runs and could not be
+/// told, in words. Goes on after a failure, because every bit that is back counts.
 ///
 /// # Errors
 /// When something is not back; the journal stays for a later run.
-pub(crate) fn undo(kernel: &HostKernel, journal: &ChangeJournal, fault: &Fault) -> Result<()> {
-    let live = net::undo(kernel, &journal.steps, fault);
+pub(crate) fn undo(
+    kernel: &HostKernel,
+    journal: &ChangeJournal,
+    fault: &Fault,
+) -> Result<Vec<String>> {
+    let mut result = net::undo(kernel, &journal.steps, fault);
+    let mut unheard = Vec::new();
     for bridge in &journal.bridges {
-        persist::recover(&journal.root, bridge, fault)?;
+        let recovered = persist::recover(&journal.root, bridge, fault);
+        result = result.and(recovered.map(|some| unheard.extend(some.into_iter().flatten())));
     }
-    live?;
-    net::restore_rules(kernel, &journal.steps).context("restoring policy rules")?;
-    journal.remove()
+    let rules = net::restore_rules(kernel, &journal.steps).context("restoring policy rules");
+    result.and(rules)?;
+    journal.remove()?;
+    Ok(unheard)
 }

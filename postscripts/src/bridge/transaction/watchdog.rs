@@ -141,7 +141,9 @@ fn watch(root: &Path, timeout: Duration) -> Result<Option<&'static str>> {
     if !journal.exists() {
         return Ok(None); // the run died after its work was done
     }
-    undo(&kernel, &journal, &Fault::default())?;
+    for unheard in undo(&kernel, &journal, &Fault::default())? {
+        log(&unheard);
+    }
     Ok(Some(reason))
 }
 

@@ -272,31 +272,50 @@ impl Handover {
             .try_for_each(|client| client.forward(root, fault))
     }
 
-    /// Puts what runs back to the NIC, once the previous files are there again.
-    pub(super) fn undo(&self, root: &Path) -> Result<()> {
-        let mut result = self.clients.iter().try_for_each(|client| client.undo(root));
+    /// Puts what runs back to the NIC, once the previous files are there again; says which daemons could not be told.
+    /// That is no failure: the network and the files are back, and a daemon that does not answer changes nothing.
+    ///
+    /// # Errors
+    /// When a DHCP client is not back.
+    pub(super) fn undo(&self, root: &Path) -> Result<Vec<String>> {
+        let mut result = Ok(());
+        // One that fails must not keep the others from being notified.
+        for client in &self.clients {
+            result = result.and(client.undo(root));
+        }
         if let Some(path) = &self.keep {
             let _ = fs::remove_file(under_root(root, path));
         }
-        for words in &self.back {
-            // One that fails must not keep the others from being notified.
-            result = result.and(command(words));
-        }
+        let mut unheard: Vec<_> = self.back.iter().filter_map(|words| tell(words)).collect();
         if self.keep.is_some() {
-            self.await_networkd(root);
+            let again = ["networkctl", "reconfigure", &self.nic].map(str::to_owned);
+            if !unheard.is_empty() {
+                unheard.push(format!("then run '{}'", again.join(" ")));
+            } else if self.await_networkd(root) {
+                unheard.extend(tell(&again));
+            }
         }
-        result
+        result.map(|()| unheard)
     }
 
     /// `networkctl reload` returns before networkd has read its files again, and until then its state file
     /// (`/run/systemd/netif/links/INDEX`) reports the NIC as unmanaged, which would make the next run find no
-    /// backend.
-    fn await_networkd(&self, root: &Path) {
+    /// backend. Returns whether networkd gave the NIC up: when the bridge went that it was to put the NIC into; it
+    /// does not take a NIC up again by reading other files (seen with 252).
+    fn await_networkd(&self, root: &Path) -> bool {
         let class = under_root(root, Path::new("/sys/class/net"));
         let index = fs::read_to_string(class.join(&self.nic).join("ifindex")).unwrap_or_default();
-        let end = Instant::now() + TIMEOUT / 4;
-        let settled = || matches!(network_file(root, index.trim()), Ok(Some(_)));
-        while !settled() && Instant::now() < end {
+        let links = under_root(root, Path::new("/run/systemd/netif/links"));
+        let began = Instant::now();
+        loop {
+            let state = fs::read_to_string(links.join(index.trim())).unwrap_or_default();
+            let is = |line: &str| state.lines().any(|one| one == line);
+            let failed = is("ADMIN_STATE=failed");
+            let settled = matches!(network_file(root, index.trim()), Ok(Some(_)))
+                && (!is("ADMIN_STATE=configuring") || began.elapsed() > TIMEOUT / 20);
+            if failed || settled || began.elapsed() > TIMEOUT / 4 {
+                return failed;
+            }
             sleep(Duration::from_millis(20));
         }
     }
@@ -323,6 +342,23 @@ impl Handover {
         };
         file.write_all(alias.as_bytes())
             .with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+/// Has a daemon read the previous files; one that is only starting answers a moment later. Returns why it did not.
+fn tell(words: &[String]) -> Option<String> {
+    let end = Instant::now() + TIMEOUT / 8;
+    loop {
+        match command(words) {
+            Ok(()) => return None,
+            Err(_) if Instant::now() < end => sleep(TIMEOUT / 80),
+            Err(error) => {
+                let line = words.join(" ");
+                return Some(format!(
+                    "{error:#}: the files are as they were, and the daemon may not know it: run '{line}' once it answers"
+                ));
+            }
+        }
     }
 }
 

@@ -71,12 +71,25 @@ impl InterfacesEdit<'_> {
                     inside = false;
                     out.extend(self.class_lines(&line, AUTO, &names)?);
                 }
-                InterfacesLine::Other("mapping" | "rename", names)
+                InterfacesLine::Other("mapping", names)
                     if names.iter().any(|name| glob::matches(name, &desired.nic)) =>
                 {
                     bail!(
-                        "a mapping or rename stanza covers {}: write its stanza out first",
+                        "a mapping stanza covers {}: write its stanza out first",
                         desired.nic
+                    );
+                }
+                // ifup renames whenever it is called, and the bridge has the NIC's address
+                InterfacesLine::Other("rename", names)
+                    if names
+                        .iter()
+                        .any(|name| self.named(name) != NamedDevice::Other) =>
+                {
+                    bail!(
+                        "'{}' covers {}, or {} by its address: rename by the old name, or in a .link file of udev",
+                        line.trim(),
+                        desired.nic,
+                        desired.bridge
                     );
                 }
                 InterfacesLine::Other(..) => {
@@ -143,25 +156,32 @@ impl InterfacesEdit<'_> {
         }
     }
 
-    /// What a word of `auto` or `allow-*` means: a name, or a pattern of the devices that are there
-    /// (`/eth*`, `/mac/52:54:*`), either with the stanza that the device comes up by (`eth0=lab`).
+    /// What a word of `auto`, `allow-*` or `rename` means: a name, or a pattern of the devices that are there
+    /// (`/eth*`, `mac/52:54:*`, any file below `/sys/class/net/eth0` for `mac`), either with the stanza that the device
+    /// comes up by (`eth0=lab`).
     fn named(&self, word: &str) -> NamedDevice {
         let DesiredBridge { nic, mac, .. } = self.desired;
         let (device, stanza) = match word.split_once('=') {
             Some((device, stanza)) => (device, Some(stanza)),
             None => (word, None),
         };
-        let is_nic = match device.split('/').collect::<Vec<_>>()[..] {
-            [name] if name != nic && self.is_nic(name) => return NamedDevice::Alias,
-            [name] => name == nic,
-            ["", pattern] => glob::matches(pattern, nic),
-            ["", "mac", pattern] => glob::matches(pattern, &mac.to_string()),
-            // a pattern with more than that may mean it
-            _ => device.starts_with('/'),
+        let (is_nic, by_name) = match device.split_once('/') {
+            None if device != nic && self.is_nic(device) => return NamedDevice::Alias,
+            None => (device == nic, true),
+            Some((variable, value)) => {
+                // after it comes which one of several is meant
+                let value = value.split('/').next().unwrap_or_default();
+                match variable {
+                    "" => (glob::matches(value, nic), true),
+                    "mac" | "address" => (glob::matches(value, &mac.to_string()), false),
+                    _ => (true, false),
+                }
+            }
         };
         match stanza {
             _ if !is_nic => NamedDevice::Other,
-            Some(stanza) if stanza != nic => NamedDevice::Mapped,
+            // the bridge would come up by the NIC's stanza too
+            Some(stanza) if stanza != nic || !by_name => NamedDevice::Mapped,
             _ => NamedDevice::Nic,
         }
     }

@@ -77,6 +77,8 @@ mod tests {
             ),
             ("MACAddress=52:54:00:12:34:56\nPath=pci-*", false),
             ("MACAddress=52:54:00:00:00:01", false),
+            ("MACAddress=!52:54:00:12:34:56", false),
+            ("MACAddress=!52:54:00:00:00:01 52:54:00:12:34:56", true),
             ("PermanentMACAddress=52:54:00:12:34:56", false),
             ("OriginalName=*", false),
         ];
