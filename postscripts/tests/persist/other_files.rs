@@ -3,7 +3,7 @@
 use super::*;
 
 /// What names the NIC for its addresses, and cannot be moved by a rule.
-const NAMED: [(&str, &str, &str, &str, usize); 19] = [
+const NAMED: [(&str, &str, &str, &str, usize); 24] = [
     (
         "networkmanager",
         "/usr/lib/NetworkManager/dispatcher.d/50-lab",
@@ -126,6 +126,41 @@ const NAMED: [(&str, &str, &str, &str, usize); 19] = [
     ("netplan", "/etc/chrony.conf", "lab eth0\n", "lab eth0", 1),
     (
         "netplan",
+        "/etc/systemd/nspawn/lab.nspawn",
+        "[Network]\nMACVLAN=eth0\n",
+        "MACVLAN=eth0",
+        2,
+    ),
+    (
+        "netplan",
+        "/etc/cloud/cloud.cfg.d/lab.cfg",
+        "#cloud-config\nbootcmd:\n - ip route add 10.9.0.0/16 dev eth0\n",
+        "- ip route add 10.9.0.0/16 dev eth0",
+        3,
+    ),
+    (
+        "networkd",
+        "/etc/cloud/cloud.cfg.d/lab.cfg",
+        "runcmd:\n - [ip, route, add, 10.9.0.0/16, dev, eth0]\n",
+        "- [ip, route, add, 10.9.0.0/16, dev, eth0]",
+        2,
+    ),
+    (
+        "ifupdown",
+        "/etc/udev/rules.d/70-lab.rules",
+        "KERNEL==\"eth0\", ENV{SYSTEMD_WANTS}+=\"lab@%k.service\"\n",
+        "KERNEL==\"eth0\", ENV{SYSTEMD_WANTS}+=\"lab@%k.service\"",
+        1,
+    ),
+    (
+        "ifupdown",
+        "/etc/udev/rules.d/70-lab.rules",
+        "KERNEL==\"eth0\", SYSCTL{net/ipv4/conf/eth0/rp_filter}=\"0\"\n",
+        "KERNEL==\"eth0\", SYSCTL{net/ipv4/conf/eth0/rp_filter}=\"0\"",
+        1,
+    ),
+    (
+        "netplan",
         "/etc/sysctl.d/lab.conf",
         "net.lab.eth0=1\n",
         "net.lab.eth0=1",
@@ -148,6 +183,7 @@ fn what_names_the_nic_and_no_rule_is_known_for_is_refused_with_its_line() {
         // A script that names both was made for both.
         if !path.ends_with(".conf")
             && !path.ends_with(".service")
+            && !path.ends_with(".nspawn")
             && path != "/etc/sysconfig/network"
         {
             host.write(
@@ -283,6 +319,42 @@ fn what_names_the_nic_for_its_addresses_names_the_bridge() {
             "configure system interface pattern eth0\n",
             SAME,
         ),
+        (
+            "/etc/lldpd.conf",
+            "configure system ip management pattern eth0\n",
+            "configure system ip management pattern mydocker0\n",
+        ),
+        // a port has no address: it is the bridge that is to be left alone now
+        (
+            "/etc/avahi/avahi-daemon.conf",
+            "[server]\ndeny-interfaces=eth0,wlan0\n",
+            "[server]\ndeny-interfaces=mydocker0,wlan0\n",
+        ),
+        (
+            "/etc/dhcp/dhcpd6.conf",
+            "shared-network lab {\n interface eth0;\n}\n",
+            "shared-network lab {\n interface mydocker0;\n}\n",
+        ),
+        (
+            "/etc/unbound/unbound.conf.d/lab.conf",
+            "server:\n  outgoing-interface: eth0\n",
+            "server:\n  outgoing-interface: mydocker0\n",
+        ),
+        (
+            "/etc/default/ipvsadm",
+            "AUTO=true\nDAEMON=master\nIFACE=eth0\n",
+            "AUTO=true\nDAEMON=master\nIFACE=mydocker0\n",
+        ),
+        (
+            "/etc/kea/kea-dhcp4.conf",
+            "{\"Dhcp4\": {\"interfaces-config\": {\"interfaces\": [\"eth0/10.0.0.5\"]}}}\n",
+            "{\"Dhcp4\": {\"interfaces-config\": {\"interfaces\": [\"mydocker0/10.0.0.5\"]}}}\n",
+        ),
+        (
+            "/etc/systemd/network/10-uplink.link",
+            "[Match]\nOriginalName=m* eth*\n\n[Link]\nName=eth0\n",
+            "[Match]\nOriginalName=m* eth*\nType=ether\n\n[Link]\nName=eth0\n",
+        ),
     ];
     for (path, before, after) in cases {
         let host = Host::of("netplan", "mtu9000");
@@ -317,6 +389,12 @@ fn what_no_rule_is_known_for_below_etc_is_named_and_left_alone() {
             "/etc/suricata/lab.yaml",
             "af-packet:\n  - interface: eth0\n",
         ),
+        // below what the daemon's own table looks at
+        ("/etc/keepalived/lab/rack/a.conf", "interface eth0\n"),
+        (
+            "/etc/systemd/system/lab.timer",
+            "[Timer]\nUnit=lab@eth0.service\n",
+        ),
         ("/etc/lab/both", "eth0 mydocker0\n"),
         ("/etc/lab/other", "veth0 eth0.7 # eth0\n"),
         ("/etc/lab/binary", "eth0\0"),
@@ -331,15 +409,17 @@ fn what_no_rule_is_known_for_below_etc_is_named_and_left_alone() {
     };
     let mut expected = vec![
         named("/etc/default/lab:2", "ARGS=\"-i eth0\""),
+        named("/etc/keepalived/lab/rack/a.conf:1", "interface eth0"),
         named("/etc/suricata/lab.yaml:2", "- interface: eth0"),
+        named("/etc/systemd/system/lab.timer:2", "Unit=lab@eth0.service"),
     ];
     assert_eq!(plan.skipped(), expected);
     for number in 10..40 {
         host.write(&format!("/etc/more/{number}"), "eth0\n");
     }
-    expected.remove(1);
-    expected.extend((10..29).map(|number| named(&format!("/etc/more/{number}:1"), "eth0")));
-    expected.push("12 more files below /etc name eth0".to_owned());
+    expected.truncate(2);
+    expected.extend((10..28).map(|number| named(&format!("/etc/more/{number}:1"), "eth0")));
+    expected.push("14 more files below /etc name eth0".to_owned());
     assert_eq!(host.plan().unwrap().skipped(), expected);
 }
 

@@ -39,7 +39,11 @@ pub(super) fn about(line: &str, names: &[&str]) -> CommandSubject {
 fn part_about(part: &str) -> CommandSubject {
     let words: Vec<&str> = part
         .split_whitespace()
-        .map(|word| word.trim_matches(['"', '\'', '`', '(', ')', '{', '}', '@', '-', '+', '!']))
+        .map(|word| {
+            word.trim_matches([
+                '"', '\'', '`', '(', ')', '{', '}', '[', ']', ',', '@', '-', '+', '!',
+            ])
+        })
         .collect();
     let mut words = words
         .into_iter()
@@ -167,6 +171,10 @@ mod tests {
                 CommandSubject::Addresses,
             ),
             ("ethtool -K eth0 tso off", CommandSubject::Hardware),
+            (
+                "  - [ ip, route, add, 10.8.0.0/16, dev, eth0 ]",
+                CommandSubject::Addresses,
+            ),
             (
                 "sleep 1; ip link set dev eth0 mtu 9000",
                 CommandSubject::Hardware,

@@ -50,6 +50,11 @@ impl<'a> Conditions<'a> {
         self.0.iter().all(|(key, patterns)| holds(key, patterns))
     }
 
+    /// Reports whether there is no condition at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reports whether the key has a condition.
     pub(super) fn asks_for(&self, key: &str) -> bool {
         self.0.contains_key(key)

@@ -3,6 +3,7 @@
 
 use super::{RewriteContext, UnclearLine};
 use crate::bridge::persist::command::{self, CommandSubject};
+use crate::bridge::persist::model::DesiredBridge;
 use crate::bridge::persist::names::{mentions, rename};
 
 /// Files whose lines begin with a key.
@@ -100,6 +101,22 @@ pub(super) const KEYED: [KeyedFiles; 20] = [
             "/etc/radvd.conf",
             "/etc/keepalived/*.conf",
             "/etc/keepalived/*/*.conf",
+            "/etc/dhcp/dhcpd*.conf",
+            "/etc/dhcpd*.conf",
+            "/etc/kea/*.conf",
+            "/etc/unbound/*.conf",
+            "/etc/unbound/*.d/*.conf",
+            "/etc/ndppd.conf",
+            "/etc/dibbler/*.conf",
+            "/etc/wide-dhcpv6/*.conf",
+            "/etc/default/wide-dhcpv6-client",
+            "/etc/mrouted.conf",
+            "/etc/smcroute.conf",
+            "/etc/igmpproxy.conf",
+            "/etc/conntrackd/conntrackd.conf",
+            "/etc/default/ipvsadm",
+            "/etc/sysconfig/ipvsadm-config",
+            "/etc/ha.d/ha.cf",
         ],
         moves: &["*"],
         stays: &[],
@@ -136,8 +153,9 @@ pub(super) const KEYED: [KeyedFiles; 20] = [
     },
     KeyedFiles {
         files: &["/etc/avahi/avahi-daemon.conf"],
-        moves: &["allow-interfaces"],
-        stays: &["deny-interfaces"],
+        // a port has no address that it would be kept from
+        moves: &["allow-interfaces", "deny-interfaces"],
+        stays: &[],
     },
     KeyedFiles {
         files: &["/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf"],
@@ -154,9 +172,9 @@ pub(super) const KEYED: [KeyedFiles; 20] = [
         moves: &["interface"],
         stays: &[],
     },
-    // A plugin may put a macvlan or ipvlan on its master, which a port cannot carry.
+    // Either may put a macvlan or ipvlan on it, which a port cannot carry.
     KeyedFiles {
-        files: &["/etc/cni/net.d/*"],
+        files: &["/etc/cni/net.d/*", "/etc/systemd/nspawn/*.nspawn"],
         moves: &[],
         stays: &[],
     },
@@ -219,6 +237,32 @@ pub(super) fn script(text: &str, context: &RewriteContext<'_>) -> Result<String,
     each(text, context, |line| {
         let about = command::about(line, &[&desired.nic]);
         (about == CommandSubject::Hardware).then(|| line.to_owned())
+    })
+}
+
+/// Commands of lldpcli: LLDP stays with the hardware, and the address that it announces goes.
+pub(super) fn lldp(text: &str, context: &RewriteContext<'_>) -> Result<String, Vec<UnclearLine>> {
+    let DesiredBridge { nic, bridge, .. } = context.desired;
+    each(text, context, |line| {
+        Some(match line.contains(" management ") {
+            true => rename(line, nic, bridge),
+            false => line.to_owned(),
+        })
+    })
+}
+
+/// Commands among other text, each in a line: those that are about addresses.
+pub(super) fn commands(
+    text: &str,
+    context: &RewriteContext<'_>,
+) -> Result<String, Vec<UnclearLine>> {
+    let desired = context.desired;
+    if mentions(text, &desired.bridge) {
+        return Ok(text.to_owned());
+    }
+    each(text, context, |line| {
+        let about = command::about(line, &[&desired.nic]);
+        (about != CommandSubject::Addresses).then(|| line.to_owned())
     })
 }
 

@@ -1,5 +1,5 @@
-//! `.link` files that pick the NIC by its hardware address, which the bridge has too: udev would give
-//! the bridge the NIC's name and settings.
+//! `.link` files that pick the NIC by its hardware address, which the bridge has too, or that give a name by what holds
+//! for the bridge as well: udev would give the bridge the NIC's name and settings.
 //!
 //! `Type=` distinguishes the two; it is added where no other condition does. Reference: systemd.link(5).
 
@@ -27,7 +27,9 @@ pub(super) fn rewrite(
     let mut ini = Ini::parse(text);
     let takes_bridge = {
         let conditions = Conditions::of(&ini);
-        conditions.asks_for("MACAddress")
+        // a file without any condition is none to udev
+        let names = ini.value("Link", "Name").is_some() && !conditions.is_empty();
+        (names || conditions.asks_for("MACAddress"))
             && conditions.all(|key, words| holds_for_bridge(key, words, context))
     };
     if takes_bridge {
@@ -80,7 +82,10 @@ mod tests {
             ("MACAddress=!52:54:00:12:34:56", false),
             ("MACAddress=!52:54:00:00:00:01 52:54:00:12:34:56", true),
             ("PermanentMACAddress=52:54:00:12:34:56", false),
-            ("OriginalName=*", false),
+            ("OriginalName=*", true),
+            ("OriginalName=eth* b*", true),
+            ("OriginalName=!b*", false),
+            ("Driver=virtio*", false),
         ];
         let desired = desired();
         for (conditions, taken) in cases {

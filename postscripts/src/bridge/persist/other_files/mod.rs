@@ -52,7 +52,7 @@ struct UnclearLine {
     what: String,
 }
 
-const SEARCHED: [SearchedFiles; 8] = [
+const SEARCHED: [SearchedFiles; 10] = [
     SearchedFiles {
         files: &[
             "/etc/NetworkManager/NetworkManager.conf",
@@ -80,6 +80,15 @@ const SEARCHED: [SearchedFiles; 8] = [
             "/lib/sysctl.d/*.conf",
         ],
         rewrite: sysctl::rewrite,
+    },
+    SearchedFiles {
+        files: &["/etc/lldpd.conf", "/etc/lldpd.d/*.conf"],
+        rewrite: lines::lldp,
+    },
+    SearchedFiles {
+        // what cloud-init runs, at each boot or the first
+        files: &["/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/*.cfg"],
+        rewrite: lines::commands,
     },
     SearchedFiles {
         files: &["/etc/sysctl.conf", "/etc/sysconfig/network/ifsysctl"],

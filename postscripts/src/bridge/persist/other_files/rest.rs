@@ -10,18 +10,17 @@ use crate::bridge::persist::names::mentions;
 use crate::files::{self, Inspected, glob, under_root};
 
 /// What other rules look at, or the firewall's do, or no daemon reads.
-const ELSEWHERE: [&str; 33] = [
+const ELSEWHERE: [&str; 31] = [
     "/etc/netplan/*",
     "/etc/network/*",
     "/etc/NetworkManager/*",
-    "/etc/systemd/*",
+    "/etc/systemd/network/*",
     "/etc/sysconfig/network*",
     "/etc/sysconfig/ip*tables*",
     "/etc/cloud/*",
-    "/etc/dhcp/*",
+    "/etc/dhcp/dhclient*",
     "/etc/dhclient*",
     "/etc/dhcpcd*",
-    "/etc/udhcpc/*",
     "/etc/sysctl*",
     "/etc/udev/*",
     "/etc/networkd-dispatcher/*",
@@ -40,8 +39,6 @@ const ELSEWHERE: [&str; 33] = [
     "/etc/firewalld/*",
     "/etc/shorewall*",
     "/etc/ferm/*",
-    // LLDP stays with the hardware
-    "/etc/lldpd*",
     "/etc/ssl/*",
     "/etc/pki/*",
     "/etc/alternatives/*",
@@ -104,8 +101,11 @@ impl EtcSearch<'_> {
         for name in names.iter().filter(|name| !name.starts_with('.')) {
             let path = dir.join(name);
             let shown = path.display().to_string();
-            let is_elsewhere = |pattern: &&str| glob::matches(pattern, &shown);
-            if self.left == 0 || seen.iter().chain(&ELSEWHERE).any(is_elsewhere) {
+            let fits = |pattern: &&str| glob::matches(pattern, &shown);
+            // those that other rules look at are in that directory and not below it
+            let depth_of = |path: &str| path.matches('/').count();
+            let mut looked_at = seen.iter().filter(|one| depth_of(one) == depth_of(&shown));
+            if self.left == 0 || ELSEWHERE.iter().any(fits) || looked_at.any(fits) {
                 continue;
             }
             let Ok(meta) = fs::symlink_metadata(under_root(self.root, &path)) else {

@@ -31,7 +31,12 @@ pub(super) fn rewrite(
             let for_nic = mentions(rule, &desired.nic);
             for_nic && !matches!(about, CommandSubject::Hardware | CommandSubject::Nothing)
         });
-        if commands && !mentions(text, &desired.bridge) {
+        // a unit that is started for it, a setting of what is spoken on it
+        let starts = ["ENV{SYSTEMD_WANTS}", "SYSCTL{"].iter().any(|key| {
+            let named = mentions(rule, &desired.nic) && rule.contains(key);
+            named && !rule.contains(&format!("{key}=="))
+        });
+        if (commands || starts) && !mentions(text, &desired.bridge) {
             findings.push(UnclearLine::unclear(number, rule, context));
         }
         out.push_str(line);
@@ -133,6 +138,12 @@ mod tests {
         let rule = "ACTION==\"add\", KERNEL==\"eth0\", RUN+=\"/sbin/sysctl -w net.ipv6.conf.eth0.accept_ra=2\"\n";
         let desired = desired();
         assert_eq!(rewrite(rule, &context(&desired)).err().unwrap().len(), 1);
+        for rule in [
+            "KERNEL==\"eth0\", ENV{SYSTEMD_WANTS}+=\"dhclient@%k.service\"\n",
+            "KERNEL==\"eth0\", SYSCTL{net/ipv4/conf/$name/rp_filter}=\"0\"\n",
+        ] {
+            assert_eq!(rewrite(rule, &context(&desired)).err().unwrap().len(), 1);
+        }
         let both = format!("{rule}{}", rule.replace("eth0", "br0"));
         assert_eq!(rewrite(&both, &context(&desired)).ok().unwrap(), both);
     }
