@@ -187,6 +187,8 @@ pub(super) fn unquote(word: &str) -> String {
                 Some('n') => plain.push('\n'),
                 Some('t') => plain.push('\t'),
                 Some('s') => plain.push(' '),
+                Some('x') => plain.extend(character(&mut chars, None, 16)),
+                Some(digit @ '0'..='7') => plain.extend(character(&mut chars, Some(digit), 8)),
                 Some(c) => plain.push(c),
                 None => plain.push('\\'),
             },
@@ -194,6 +196,12 @@ pub(super) fn unquote(word: &str) -> String {
         }
     }
     plain
+}
+
+/// Reads the rest of `\x2f` or `\057`: the character of a number.
+fn character(chars: &mut std::str::Chars<'_>, first: Option<char>, radix: u32) -> Option<char> {
+    let digits: String = first.into_iter().chain(chars.by_ref().take(2)).collect();
+    u8::from_str_radix(&digits, radix).ok().map(char::from)
 }
 
 /// Returns the assignments of an environment file, unquoted: a line for each, continued lines joined.
@@ -223,34 +231,48 @@ fn skip_comment(chars: &mut Chars<'_>) {
     }
 }
 
-/// Reads `NAME=value` to the end of its last line.
+/// Reads `NAME=value` to the end of its last line; nothing where there is no `=`. Quotes count where a value or a part
+/// of it begins, and not within one (systemd's `env-file.c`).
 fn assignment(chars: &mut Chars<'_>) -> String {
     let mut line = String::new();
-    let mut quote = None;
+    loop {
+        match chars.next() {
+            Some('=') => break,
+            None | Some('\n' | '\r') => return String::new(),
+            Some(c) => line.push(c),
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line.push('=');
+    let (mut quote, mut is_plain) = (None, false);
     // White space at the end counts only where quotes or a backslash keep it.
-    let mut kept = 0;
+    let mut kept = line.len();
     while let Some(c) = chars.next() {
         match (quote, c) {
             (None, '\n' | '\r') => break,
-            (None, '"' | '\'') => quote = Some(c),
+            (None, '"' | '\'') if !is_plain => quote = Some(c),
             (Some(open), c) if c == open => quote = None,
             // Between single quotes a backslash is a backslash.
-            (None | Some('"'), '\\') => match chars.next() {
-                Some('\n') | None => continue,
-                Some(c) => {
-                    if quote.is_some() && !matches!(c, '"' | '\\' | '`' | '$') {
-                        line.push('\\');
+            (None | Some('"'), '\\') => {
+                is_plain |= quote.is_none();
+                match chars.next() {
+                    Some('\n' | '\r') | None => continue,
+                    Some(c) => {
+                        if quote.is_some() && !matches!(c, '"' | '\\' | '`' | '$') {
+                            line.push('\\');
+                        }
+                        line.push(c);
                     }
-                    line.push(c);
                 }
-            },
+            }
             (None, c) if c.is_whitespace() => {
-                if !line.ends_with('=') {
-                    line.push(c);
-                }
+                line.extend(is_plain.then_some(c));
                 continue;
             }
-            (_, c) => line.push(c),
+            (_, c) => {
+                is_plain |= quote.is_none();
+                line.push(c);
+            }
         }
         kept = line.len();
     }
@@ -276,7 +298,15 @@ mod tests {
             ("O='a \"b\"'\n", "a \"b\""),
             ("O=\"--a \\\n  --b \\\n\"\n", "--a   --b "),
             ("# O=x \\\nO=still a comment\nO=y\n", "y"),
-            ("; c\n\n  O = no name\nO=  z  \n", "z"),
+            ("; c\n\nO=  z  \n", "z"),
+            (
+                "  O = -H tcp://127.0.0.1:2375 \n",
+                "-H tcp://127.0.0.1:2375",
+            ),
+            ("O=--label a=\"b c\" -D\n", "--label a=\"b c\" -D"),
+            ("O=\"-H fd://\" -D\n", "-H fd://-D"),
+            ("O=a'b\n", "a'b"),
+            ("no assignment\nO=x", "x"),
             ("O=x # no comment\n", "x # no comment"),
             ("O=a\\ b\\\nc\n", "a bc"),
             ("O=\"a\\tb \\$x\"\n", "a\\tb $x"),
@@ -346,6 +376,7 @@ mod tests {
 
     #[test]
     fn words_keep_their_quotes_until_they_are_taken_out() {
+        assert_eq!(unquote("\\x2fa\\057b\\tc\\x20"), "/a/b\tc ");
         let line = "a \"b c\" 'd \"e' f\\ g h\"i j\"k";
         let words = words(line);
         assert_eq!(words.join(" "), line);

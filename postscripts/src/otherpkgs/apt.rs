@@ -181,6 +181,16 @@ impl PackageManager for Apt {
         refresh_problem(output, sources)
     }
 
+    /// apt takes a name with a full stop for a regular expression, and one that ends in `+` for another with an order,
+    /// where there is no such package.
+    fn look_up(&self, view: RepoView<'_>, names: &[&str]) -> Option<PackageCommand> {
+        let doubtful = |name: &&&str| name.contains('.') || name.ends_with('+');
+        let mut doubtful = names.iter().filter(doubtful).peekable();
+        doubtful.peek()?;
+        let command = PackageCommand::new("apt-cache", &["showpkg"]).and(view_options(view));
+        Some(command.and(doubtful.map(|name| (*name).to_owned())))
+    }
+
     fn simulate(
         &self,
         view: RepoView<'_>,

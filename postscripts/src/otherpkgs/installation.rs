@@ -274,6 +274,7 @@ impl<'a> Installation<'a> {
                 continue;
             }
             problems.extend(self.duplicates(transaction)?);
+            problems.extend(self.unknown(view, transaction)?);
             let line = self.manager.simulate(view, transaction, &gone);
             let output = self.runner.capture(&line, &transaction.environment)?;
             match self.manager.parse_simulation(&output, &gone) {
@@ -296,6 +297,29 @@ impl<'a> Installation<'a> {
             .filter(|name| packages.has(bare(name)))
             .cloned()
             .collect()
+    }
+
+    /// Says which names of a list are none of a package, and would be taken for something else.
+    fn unknown(&self, view: RepoView<'_>, transaction: &PackageChanges) -> Result<Option<String>> {
+        let names = transaction.install.iter();
+        let names = names.map(|package| bare(&package.name).split(':').next().unwrap_or_default());
+        let names: Vec<_> = names.collect();
+        let Some(line) = self.manager.look_up(view, &names) else {
+            return Ok(None);
+        };
+        let printed = self.runner.capture(&line, &[])?.text;
+        let is_known = |name: &str| {
+            let known = |line: &str| line.strip_prefix("Package: ") == Some(name);
+            !line.arguments.iter().any(|one| one == name) || printed.lines().any(known)
+        };
+        let unknown: Vec<_> = names.into_iter().filter(|name| !is_known(name)).collect();
+        Ok((!unknown.is_empty()).then(|| {
+            format!(
+                "there is no package {}, and {} would take that for a pattern",
+                unknown.join(", "),
+                self.manager.program()
+            )
+        }))
     }
 
     /// Says which packages of a list are installed twice, as an interrupted upgrade leaves them. Some may be: kernels

@@ -148,6 +148,12 @@ pub(super) trait PackageManager {
         (output.code != Some(0)).then(|| self.errors(output))
     }
 
+    /// Returns what prints `Package: NAME` of those names that are packages, of the ones that it would take for something
+    /// else where they are none; `None` where there is no such name.
+    fn look_up(&self, _view: RepoView<'_>, _names: &[&str]) -> Option<PackageCommand> {
+        None
+    }
+
     /// Returns what simulates a transaction; `gone` names the packages that it removes first.
     fn simulate(
         &self,

@@ -184,6 +184,18 @@ fn unknown() {
          not found\n"
     );
     assert_eq!(machine.snapshot(), before);
+    // apt takes a full stop for any letter, and a plus at the end for an order
+    machine.set(&[
+        ("OTHERPKGS1", "slip.one,slip-base"),
+        ("OTHERPKGS2", "slip-one+"),
+    ]);
+    let ran = machine.run(&[]).expect(1);
+    assert_eq!(
+        ran.err,
+        "otherpkgs: nothing was changed: there is no package slip.one, and apt-get would take that for a pattern; there \
+         is no package slip-one+, and apt-get would take that for a pattern\n"
+    );
+    assert_eq!(machine.snapshot(), before);
     machine.set(&[("OTHERPKGS1", "slip-one"), ("OTHERPKGS2", "slip-needs")]);
     let ran = machine.run(&[]).expect(1);
     assert_eq!(

@@ -51,6 +51,10 @@ fn every_spelling_of_an_option_is_read() {
         ("/usr/bin/nice -n 5 /usr/bin/dockerd -D", &["--debug"]),
         ("dockerd --label a%%b", &["--label=a%b"]),
         (
+            "dockerd --config-file=/etc/docker/a\\x2eb\\040c.json -H fd://",
+            &["--config-file=/etc/docker/a.b c.json", "-H fd://"],
+        ),
+        (
             "dockerd -H unix://%t/%p.sock",
             &["-H unix:///run/docker.sock"],
         ),
