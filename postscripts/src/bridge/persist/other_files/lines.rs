@@ -244,9 +244,10 @@ pub(super) fn script(text: &str, context: &RewriteContext<'_>) -> Result<String,
 pub(super) fn lldp(text: &str, context: &RewriteContext<'_>) -> Result<String, Vec<UnclearLine>> {
     let DesiredBridge { nic, bridge, .. } = context.desired;
     each(text, context, |line| {
-        Some(match line.contains(" management ") {
-            true => rename(line, nic, bridge),
-            false => line.to_owned(),
+        Some(if line.contains(" management ") {
+            rename(line, nic, bridge)
+        } else {
+            line.to_owned()
         })
     })
 }
