@@ -11,6 +11,7 @@ mod install;
 mod netboot;
 mod revocation;
 mod rules;
+mod site_ipxe;
 mod survive;
 mod update;
 mod uplinks;
@@ -22,6 +23,7 @@ fn main() {
     let trials = [
         boot::trials(),
         netboot::trials(),
+        site_ipxe::trials(),
         uplinks::trials(),
         chain::trials(),
         container::trials(),
