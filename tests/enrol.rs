@@ -1,6 +1,7 @@
 //! A node enrols as it does after its installation: real `nodeset`, `slipway-trust`, `slipwayd` and the static `enrol`.
 
 mod clock;
+mod forgers;
 mod lab;
 
 use std::fs;
@@ -40,6 +41,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             "enrol::whoever_answers_in_the_site_s_place_hears_no_secret",
             needs,
             other_site,
+        ),
+        trial(
+            "enrol::whoever_answers_dns_in_the_site_s_place_is_not_asked",
+            &[&needs[..], &[Need::Tools(&["dnsmasq"])]].concat(),
+            forgers::by_dns,
         ),
         trial(
             "enrol::a_node_follows_the_site_to_another_authority",

@@ -12,6 +12,7 @@ mod neighbours;
 mod netboot;
 mod revocation;
 mod rules;
+mod site_ipxe;
 mod survive;
 mod update;
 mod uplinks;
@@ -23,6 +24,7 @@ fn main() {
     let trials = [
         boot::trials(),
         netboot::trials(),
+        site_ipxe::trials(),
         uplinks::trials(),
         chain::trials(),
         container::trials(),

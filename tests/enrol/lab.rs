@@ -290,9 +290,7 @@ impl Lab {
     }
 
     pub(super) fn enrol_command(&self) -> Result<Command> {
-        let programs = static_programs()?;
-        let program = programs.iter().find(|path| path.ends_with("enrol"));
-        let mut command = self.site.command(program.context("there is no enrol")?);
+        let mut command = self.site.command(enrol_program()?);
         command.arg("--root").arg(self.node(""));
         Ok(command)
     }
@@ -307,6 +305,13 @@ impl Lab {
             .map(str::to_owned)
             .collect())
     }
+}
+
+/// Finds the static `enrol`, as a node gets it.
+pub(super) fn enrol_program() -> Result<PathBuf> {
+    let programs = static_programs()?;
+    let program = programs.into_iter().find(|path| path.ends_with("enrol"));
+    program.context("there is no enrol")
 }
 
 impl Drop for Lab {

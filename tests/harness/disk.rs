@@ -26,6 +26,11 @@ impl Disk {
     pub fn key(&self) -> PathBuf {
         self.dir.join("key")
     }
+
+    /// Returns its kernel.
+    pub fn kernel(&self) -> PathBuf {
+        self.dir.join("vmlinuz")
+    }
 }
 
 /// The root image of a machine without a disk, and the site that it is of.

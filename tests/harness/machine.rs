@@ -42,7 +42,15 @@ enum BootOrder {
     DiskThenNetwork,
     /// The network alone, each time.
     Network,
+    /// The network alone, by UEFI and its own driver: nothing of iPXE is in the machine.
+    UefiNetwork,
 }
+
+/// UEFI for machines, as Debian and Ubuntu package it, and the variables that it begins with.
+const UEFI: [&str; 2] = [
+    "/usr/share/OVMF/OVMF_CODE_4M.fd",
+    "/usr/share/OVMF/OVMF_VARS_4M.fd",
+];
 
 /// A machine that runs.
 #[derive(Debug)]
@@ -89,11 +97,30 @@ impl<'site> BareMachine<'site, '_> {
         Ok(machine)
     }
 
+    /// Switches it on; it has UEFI, which boots from the network alone. Returns when it is off again.
+    pub fn run_by_uefi(self) -> Result<Machine<'site>> {
+        let mut machine = self.start(BootOrder::UefiNetwork)?;
+        let mut deadline = IdleDeadline::new(IDLE_TIMEOUT);
+        while machine.is_on()? {
+            machine.check(&mut deadline, "the machine does not switch off")?;
+            sleep(Duration::from_millis(100));
+        }
+        Ok(machine)
+    }
+
+    /// Says what it lacks to have UEFI, if anything.
+    pub(crate) fn lacking_uefi() -> Option<String> {
+        let missing = UEFI.iter().find(|file| !Path::new(file).is_file());
+        missing.map(|file| format!("needs {file}"))
+    }
+
     fn start(self, order: BootOrder) -> Result<Machine<'site>> {
         let turn = turn();
         let (of_disk, of_nic, life) = match order {
             BootOrder::DiskThenNetwork => (",bootindex=1", ",bootindex=2", INSTALLATION_TIMEOUT),
             BootOrder::Network => ("", ",bootindex=1", MACHINE_TIMEOUT),
+            // Without a ROM of its own, which is iPXE.
+            BootOrder::UefiNetwork => ("", ",bootindex=1,romfile=", MACHINE_TIMEOUT),
         };
         let mut qemu = Qemu::new(self.site, 1, self.name, self.kernel, life)?;
         let drive = format!(
@@ -103,6 +130,16 @@ impl<'site> BareMachine<'site, '_> {
         qemu.command
             .args(["-m", "2048", "-drive", &drive, "-device"])
             .arg(format!("virtio-blk-pci,drive=disk{of_disk}"));
+        if let BootOrder::UefiNetwork = order {
+            let variables = self.site.path("uefi-variables");
+            fs::copy(UEFI[1], &variables).context("copying the variables of UEFI")?;
+            let flash = "if=pflash,format=raw";
+            qemu.command
+                .args(["-no-reboot", "-drive"])
+                .arg(format!("{flash},readonly=on,file={}", UEFI[0]))
+                .arg("-drive")
+                .arg(format!("{flash},file={}", variables.display()));
+        }
         // The NIC's own ROM is iPXE.
         qemu.plug(self.site, 0, "sw", of_nic)?;
         Ok(Machine {
@@ -131,7 +168,7 @@ impl Installed<'_> {
     /// Switches it on, and returns at once.
     fn start<'site>(&self, site: &'site Site, turn: &Rc<Turn>) -> Result<Machine<'site>> {
         let (disk, words) = (self.disk, self.words);
-        let kernel = disk.dir.join("vmlinuz");
+        let kernel = disk.kernel();
         let command_line = format!(
             "root=/dev/nvme0n1 rw console=ttyS0,115200 net.ifnames=0 panic=-1 quiet {SYSTEMD_TIMEOUTS} {words}"
         );

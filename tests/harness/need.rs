@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::bin::workspace;
 use crate::disk::{Disk, RootImage};
+use crate::machine::BareMachine;
 use crate::site;
 
 /// Something that a machine may lack.
@@ -29,6 +30,10 @@ pub enum Need {
     Podman,
     /// The root image of `tests/machines/rootimg`; `make test` builds it first.
     RootImage,
+    /// Firmware with UEFI for machines.
+    Uefi,
+    /// A source of iPXE that asks for `autoexec.ipxe`, in the directory that `IPXE_SOURCE` names: minutes to build.
+    IpxeSource,
 }
 
 impl Need {
@@ -67,6 +72,10 @@ impl Need {
             Self::Podman => Self::podman_root()
                 .is_none()
                 .then(|| "needs tests/media/engine trixie to have run".to_owned()),
+            Self::Uefi => BareMachine::lacking_uefi(),
+            Self::IpxeSource => Self::ipxe_source()
+                .is_none()
+                .then(|| "needs IPXE_SOURCE to name a source of iPXE of 2022 or newer".to_owned()),
             Self::Root => (!is_root()).then(|| "needs root".to_owned()),
             Self::DebianRoot => Self::debian_root()
                 .is_none()
@@ -77,6 +86,13 @@ impl Need {
 }
 
 impl Need {
+    /// Returns the source of iPXE that `IPXE_SOURCE` names, if it asks for `autoexec.ipxe`.
+    pub fn ipxe_source() -> Option<PathBuf> {
+        let source = PathBuf::from(std::env::var_os("IPXE_SOURCE")?);
+        let asks = source.join("src/interface/efi/efi_autoexec.c");
+        asks.is_file().then_some(source)
+    }
+
     /// Returns the root with a podman that has quadlet files, of `tests/media/engine`, if it was made.
     pub fn podman_root() -> Option<PathBuf> {
         let root = workspace().join("target/media/engine-trixie");

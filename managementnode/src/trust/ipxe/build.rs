@@ -159,7 +159,9 @@ impl Recipe {
             .collect())
     }
 
-    /// Writes the script that it runs: DHCP names the boot script, and the site's signature decides.
+    /// Writes the script that it runs: DHCP names the boot script, and the site's signature decides. What iPXE has loaded
+    /// before is removed first: since 2022 it asks for an `autoexec.ipxe` where it came from itself, does not run it beside
+    /// this script, and would hand it to the kernel as one more initrd.
     fn script(&self) -> String {
         let times: String = self
             .timeservers
@@ -171,6 +173,7 @@ impl Recipe {
         format!(
             "#!ipxe\n\
              imgtrust --permanent || goto failed\n\
+             imgfree\n\
              set user-class slipway\n\
              dhcp || goto failed\n\
              isset ${{filename}} || goto unknown\n\
@@ -256,7 +259,8 @@ mod tests {
     fn its_script_runs_nothing_before_a_signature_was_checked() {
         let script = recipe(false).script();
         let place = |text: &str| script.find(text).unwrap();
-        assert!(place("imgtrust --permanent") < place("dhcp"));
+        assert!(place("imgtrust --permanent") < place("imgfree"));
+        assert!(place("imgfree") < place("dhcp"));
         assert!(place("imgverify boot.ipxe ${filename}.sig") < place("chain boot.ipxe"));
         assert!(script.contains("ntp 10.1.0.1 ||\n") && !script.contains("xcatmaster"));
         assert!(!script.contains("shell"), "{script}");
