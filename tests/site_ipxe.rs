@@ -57,7 +57,7 @@ fn boots() -> Result<()> {
     progress.done("slipway-trust ipxe");
     management_node.sign()?;
     let site = Site::new()?;
-    site.serve_files(&management_node.0.install())?;
+    site.serve_files(management_node.0.install())?;
     let tftp = management_node.forge(&site)?;
     site.serve_addresses(&[
         "--enable-tftp".to_owned(),
