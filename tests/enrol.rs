@@ -43,6 +43,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             other_site,
         ),
         trial(
+            "enrol::whoever_answers_arp_in_the_site_s_place_hears_no_secret",
+            &[&needs[..], &[Need::Tools(&["dnsmasq"])]].concat(),
+            forgers::by_arp,
+        ),
+        trial(
             "enrol::whoever_answers_dns_in_the_site_s_place_is_not_asked",
             &[&needs[..], &[Need::Tools(&["dnsmasq"])]].concat(),
             forgers::by_dns,
