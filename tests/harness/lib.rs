@@ -59,3 +59,43 @@ pub fn same<T: Debug + PartialEq>(actual: &T, expected: &T) -> Result<()> {
     ensure!(actual == expected, "expected {expected:?}, got {actual:?}");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use anyhow::{Context, anyhow};
+    use libtest_mimic::Arguments;
+
+    use super::*;
+
+    /// Returns how often a test ran, and whether its trial passed.
+    fn ran(test: impl Fn(usize) -> Result<()> + Send + 'static) -> (usize, bool) {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&runs);
+        let trial = trial("a_trial", &[], move || {
+            test(1 + counted.fetch_add(1, Ordering::SeqCst))
+        });
+        // Its totals are none of these tests'.
+        let quietly = Arguments {
+            logfile: Some("/dev/null".to_owned()),
+            ..Arguments::default()
+        };
+        let ended = libtest_mimic::run(&quietly, vec![trial]);
+        (runs.load(Ordering::SeqCst), !ended.has_failed())
+    }
+
+    fn out_of_time() -> Result<()> {
+        Err(OutOfTime("it shows nothing new".to_owned())).context("booting a machine")
+    }
+
+    #[test]
+    fn what_runs_out_of_time_runs_a_second_time_and_nothing_else_does() {
+        let once = |run: usize| if run == 1 { out_of_time() } else { Ok(()) };
+        assert_eq!(ran(once), (2, true));
+        assert_eq!(ran(|_| out_of_time()), (2, false));
+        assert_eq!(ran(|_| Err(anyhow!("it is wrong"))), (1, false));
+        assert_eq!(ran(|_| Ok(())), (1, true));
+    }
+}
