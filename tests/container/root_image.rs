@@ -24,11 +24,11 @@ fn image() -> Result<std::path::PathBuf> {
 
 /// What the kernel, the init and udev of a machine are to genimage, as a package in a repository: they are small, and none runs.
 const TREE: &str = r#"
-mkdir -p machine/DEBIAN machine/boot machine/usr/lib/modules/1.0-test machine/usr/lib/systemd machine/usr/sbin
+mkdir -p machine/DEBIAN machine/boot machine/usr/lib/modules/6.12-test machine/usr/lib/systemd machine/usr/sbin
 printf '%s\n' 'Package: machine' 'Version: 1' 'Architecture: all' 'Maintainer: x <x@example.invalid>' 'Description: x' \
     >machine/DEBIAN/control
-echo kernel >machine/boot/vmlinuz-1.0-test
-touch machine/usr/lib/modules/1.0-test/modules.dep
+echo kernel >machine/boot/vmlinuz-6.12-test
+touch machine/usr/lib/modules/6.12-test/modules.dep
 for program in lib/systemd/systemd lib/systemd/systemd-udevd sbin/modprobe; do
     echo '#!/bin/sh' >machine/usr/$program
     chmod 755 machine/usr/$program

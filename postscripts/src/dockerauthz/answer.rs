@@ -127,6 +127,8 @@ pub(super) mod tests {
             let clients = ListAuthority::below(&site, "clients");
             let identity = root.path().join("etc/slipway/identity");
             fs::create_dir_all(&identity).unwrap();
+            // as whoever asks for the list makes it, by its lock
+            fs::create_dir_all(root.path().join("var/lib/slipway/dockerauthz")).unwrap();
             for (name, text) in [
                 ("key.pem", key.reveal()),
                 ("cert.pem", &(own + site.certificate())),

@@ -11,7 +11,7 @@ use super::Paths;
 use super::lists::{Lists, host_identity, keep};
 use crate::files;
 use crate::http;
-use crate::owner::load_state_text;
+use crate::owner::{load_state_text, lock_state};
 use crate::slipwayd::ServerAddress;
 use crate::timed_stream::TimeLimits;
 
@@ -20,6 +20,9 @@ const LIMITS: TimeLimits = TimeLimits {
     idle: Duration::from_secs(30),
     total: Duration::from_secs(60),
 };
+
+/// How long another run may take: all that its connection may, and a while to check and write.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// No list is longer: it has room for 20,000 certificates.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -46,8 +49,10 @@ pub(super) fn run(paths: &Paths) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Gets the list and keeps it; what came of it is noted either way.
+/// Gets the list and keeps it; what came of it is noted either way. One run asks at a time: of two at once the one that was
+/// answered first may be the last to keep its list, which is older then.
 pub(super) fn fetch(paths: &Paths) -> Result<Lists> {
+    let _lock = lock_state(&paths.lock(), LOCK_TIMEOUT, &mut |_| {})?;
     let now = OffsetDateTime::now_utc();
     let fetched = ask(paths)
         .and_then(|text| keep(paths, &text, now))

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::Paths;
 use crate::files;
 use crate::identity::{self, HostIdentity};
-use crate::owner::{load_state_text, lock_state};
+use crate::owner::load_state_text;
 use crate::tls::{CertificateInfo, PresentedCertificate, RevocationList, certificates_in};
 
 /// How far the clocks of this host and of the management node may differ.
@@ -21,9 +21,6 @@ const CLOCKS: time::Duration = time::Duration::hours(1);
 
 /// A list with nothing new replaces the present one when that is so old.
 const REPLACED_AFTER: time::Duration = time::Duration::hours(12);
-
-/// How long another run is waited for.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One list for each of the site's authorities of clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +85,11 @@ pub(super) fn host_identity(paths: &Paths) -> Result<HostIdentity> {
         .context("this host has no identity of the site: run enrol first")
 }
 
-/// Keeps lists, if they were made after those that are there, or are those.
+/// Keeps lists, if they were made after those that are there, or are those. The caller holds the lock.
 ///
 /// # Errors
 /// When they are older, or not yet valid; what is kept stays.
 pub(super) fn keep(paths: &Paths, text: &str, now: OffsetDateTime) -> Result<Lists> {
-    let _lock = lock_state(&paths.lock(), LOCK_TIMEOUT, &mut |_| {})?;
     let lists = Lists::parse(text, &host_identity(paths)?)?;
     if lists.0.iter().any(|list| list.from > now + CLOCKS) {
         bail!(

@@ -42,7 +42,7 @@ impl Paths {
         self.at("/var/lib/slipway/dockerauthz/revocations.pem")
     }
 
-    /// Held by whoever replaces the list.
+    /// Held by whoever asks for the list and replaces it.
     fn lock(&self) -> PathBuf {
         self.at("/var/lib/slipway/dockerauthz/.lock")
     }
