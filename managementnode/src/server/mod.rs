@@ -35,8 +35,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use definitions::states::ReportedState;
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
@@ -48,6 +51,7 @@ use tokio::time::{sleep, timeout};
 
 pub use cli::Args;
 use cli::Verb;
+use content::Content;
 use files::Tree;
 use http::{Caller, Service};
 use limits::{
@@ -256,7 +260,7 @@ where
     let stream = TokioIo::new(Counting::new(stream, progress.clone()));
     let service = service_fn(move |request| {
         let (service, caller) = (Arc::clone(&service), caller.clone());
-        async move { Ok::<_, Infallible>(service.answer(caller, request).await) }
+        async move { Ok::<_, Infallible>(answer_request(service, caller, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -277,6 +281,22 @@ where
             }
         }
     }
+}
+
+/// Answers a request. Whoever refuses one may not have read its body, and hyper ends the connection then: a client that is
+/// not told would send its next request into it.
+async fn answer_request(
+    service: Arc<Service>,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Response<Content> {
+    let has_body = !request.body().is_end_stream();
+    let mut response = service.answer(caller, request).await;
+    if has_body && !response.status().is_success() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }
 
 /// Returns when the daemon is told to end and the connection has begun: hyper would close one that has not, although its

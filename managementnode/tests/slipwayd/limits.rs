@@ -76,6 +76,25 @@ pub(super) fn idle() {
     }
 }
 
+/// The body never comes: who sent the next request into the same connection would lose it.
+pub(super) fn unread() {
+    let lab = site("");
+    let daemon = Daemon::start(&lab);
+    for (request, status) in [
+        ("PUT /v1/root", "405"),
+        ("POST /v1/enrol", "403"),
+        ("DELETE /", "404"),
+    ] {
+        let head = format!("{request} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+        let answer = daemon.raw(head.as_bytes());
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} "))
+                && answer.contains("\r\nconnection: close\r\n"),
+            "{request}: {answer}"
+        );
+    }
+}
+
 pub(super) fn large() {
     let lab = site("");
     let daemon = Daemon::start(&lab);

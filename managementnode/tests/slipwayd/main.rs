@@ -27,6 +27,10 @@ fn main() -> ExitCode {
             ("a_head_that_does_not_end_is_ended", limits::slow_loris),
             ("one_address_does_not_take_all_connections", limits::idle),
             ("what_is_too_large_is_refused", limits::large),
+            (
+                "whoever_is_refused_before_a_body_is_read_is_told_that_the_connection_ends",
+                limits::unread,
+            ),
             ("readers_that_do_not_read_cost_little", limits::slow_readers),
             ("old_versions_of_tls_are_refused", limits::versions),
             (
