@@ -188,6 +188,16 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Scene {
     /// Makes an osimage with a list of packages.
     pub(crate) fn new(profile: &'static str, packages: &str) -> Self {
@@ -347,12 +357,16 @@ impl Scene {
 
     /// Runs `genimage` or `packimage`.
     pub(crate) fn run(&self, line: &str) -> Ran {
-        let output = self.command(line).output().unwrap();
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Ran::of(&self.command(line).output().unwrap())
+    }
+
+    /// Runs a script of shell that may mount what it likes: nobody else sees it.
+    pub(crate) fn in_own_mounts(&self, script: &str) -> Ran {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script])
+            .env("SLIPWAY_CONFIG", self.path(""));
+        Ran::of(&command.output().unwrap())
     }
 
     /// Runs it, and expects that it does what it was asked for.
