@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::Case;
-use crate::lab::{Lab, until};
+use crate::lab::{Lab, numbered, until};
 
 pub(crate) const CASES: &[Case] = &[
     (
@@ -202,13 +202,7 @@ fn hanging() {
 }
 
 fn slow() {
-    let nodes: Vec<_> = (1..=6)
-        .map(|i| (format!("n{i}"), format!("127.0.1.{i}")))
-        .collect();
-    let nodes: Vec<_> = nodes
-        .iter()
-        .map(|(node, address)| (node.as_str(), address.as_str()))
-        .collect();
+    let nodes = numbered(6, "127.0.1");
     let lab = Lab::new(&nodes);
     lab.behave("127.0.1.1", "sleep 4");
     let outcome = lab.run(&["n1-n6", "-P", "--fanout", "2"]);

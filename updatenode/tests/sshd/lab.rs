@@ -27,18 +27,36 @@ pub(crate) struct Outcome {
     pub(crate) err: String,
 }
 
+impl Outcome {
+    /// The lines that say how a node ended, without its name and how long it took.
+    pub(crate) fn ended(&self, node: &str) -> Vec<&str> {
+        let name = format!("{node}: ");
+        let lines = self.out.lines();
+        lines
+            .filter_map(|line| line.strip_prefix(&name)?.strip_suffix(" (T s)"))
+            .collect()
+    }
+}
+
+/// Names so many nodes, `n1` and so on, each with an address of a network of loopback such as `127.0.1`.
+pub(crate) fn numbered(count: usize, network: &str) -> Vec<(String, String)> {
+    let node = |number| (format!("n{number}"), format!("{network}.{number}"));
+    (1..=count).map(node).collect()
+}
+
 impl Lab {
     /// Sets up nodes of these names and addresses, each with the assets that nodeset writes and with the program of
     /// the install directory in place.
-    pub(crate) fn new(nodes: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(nodes: &[(impl AsRef<str>, impl AsRef<str>)]) -> Self {
         Self::serving(nodes, "")
     }
 
     /// Sets up nodes whose server has more options, such as those of a `Match LocalAddress`.
-    pub(crate) fn serving(nodes: &[(&str, &str)], options: &str) -> Self {
+    pub(crate) fn serving(nodes: &[(impl AsRef<str>, impl AsRef<str>)], options: &str) -> Self {
         let lab = Self::with_server(options);
         let mut text = String::new();
         for (node, address) in nodes {
+            let (node, address) = (node.as_ref(), address.as_ref());
             text += &format!("[node.{node}]\nip = \"{address}\"\n");
             lab.write_assets(node);
             lab.make_node(address);

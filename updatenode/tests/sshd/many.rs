@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::Case;
-use crate::lab::Lab;
+use crate::lab::{Lab, numbered};
 
 pub(crate) const CASES: &[Case] = &[
     ("no_line_of_one_node_runs_into_anothers", &[], whole_lines),
@@ -21,13 +21,7 @@ pub(crate) const CASES: &[Case] = &[
 
 fn whole_lines() {
     const LINES: usize = 3000;
-    let nodes: Vec<_> = (1..=8)
-        .map(|i| (format!("n{i}"), format!("127.0.1.{i}")))
-        .collect();
-    let nodes: Vec<_> = nodes
-        .iter()
-        .map(|(node, address)| (node.as_str(), address.as_str()))
-        .collect();
+    let nodes = numbered(8, "127.0.1");
     let lab = Lab::new(&nodes);
     for (node, address) in &nodes {
         let padding = "x".repeat(200);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use definitions::glob;
 
 use crate::Case;
-use crate::lab::{Lab, write_program};
+use crate::lab::{Lab, numbered, write_program};
 
 pub(crate) const CASES: &[Case] = &[(
     "every_account_ends_in_one_line_that_is_true",
@@ -130,13 +130,7 @@ const ACCOUNTS: &[Account] = &[
 ];
 
 fn accounts() {
-    let nodes: Vec<_> = (1..=ACCOUNTS.len())
-        .map(|at| (format!("n{at}"), format!("127.0.3.{at}")))
-        .collect();
-    let nodes: Vec<_> = nodes
-        .iter()
-        .map(|(node, address)| (node.as_str(), address.as_str()))
-        .collect();
+    let nodes = numbered(ACCOUNTS.len(), "127.0.3");
     let lab = Lab::new(&nodes);
     for ((_, address), account) in nodes.iter().zip(ACCOUNTS) {
         let write = |name: &str, text: &str| {
@@ -167,13 +161,7 @@ fn accounts() {
     let took = started.elapsed();
     let mut wrong = Vec::new();
     for ((node, _), account) in nodes.iter().zip(ACCOUNTS) {
-        let lines = outcome.out.lines();
-        let ended: Vec<_> = lines
-            .filter_map(|line| {
-                line.strip_prefix(&format!("{node}: "))?
-                    .strip_suffix(" (T s)")
-            })
-            .collect();
+        let ended = outcome.ended(node);
         if !matches!(ended[..], [line] if glob::matches(account.expected, line)) {
             wrong.push(format!("{node}: {account:?}: {ended:?}"));
         }

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use definitions::glob;
 
 use crate::Case;
-use crate::lab::Lab;
+use crate::lab::{Lab, numbered};
 
 pub(crate) const CASES: &[Case] = &[(
     "what_sudo_allows_runs_and_what_it_refuses_is_said",
@@ -44,13 +44,7 @@ const NODES: &[(&str, &str, &str)] = &[
 ];
 
 fn sudoers() {
-    let nodes: Vec<_> = (1..=NODES.len())
-        .map(|at| (format!("n{at}"), format!("127.0.4.{at}")))
-        .collect();
-    let nodes: Vec<_> = nodes
-        .iter()
-        .map(|(node, address)| (node.as_str(), address.as_str()))
-        .collect();
+    let nodes = numbered(NODES.len(), "127.0.4");
     let lab = Lab::new(&nodes);
     fs::set_permissions(lab.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     for ((_, address), (sudoers, first, _)) in nodes.iter().zip(NODES) {
@@ -74,14 +68,7 @@ fn sudoers() {
     let mut wrong = Vec::new();
     for ((node, _), (sudoers, _, expected)) in nodes.iter().zip(NODES) {
         let expected = expected.replace('@', REFUSED);
-        let ended: Vec<_> = outcome
-            .out
-            .lines()
-            .filter_map(|line| {
-                line.strip_prefix(&format!("{node}: "))?
-                    .strip_suffix(" (T s)")
-            })
-            .collect();
+        let ended = outcome.ended(node);
         if !matches!(ended[..], [line] if glob::matches(&expected, line)) {
             wrong.push(format!("{node}: {sudoers:?}: {ended:?}"));
         }
