@@ -2,8 +2,8 @@
 //!
 //! What comes in is text (a command line, a TOML file, a stanza); what goes out is a value that cannot
 //! be wrong: every name here is built by parsing and by nothing else. Nothing in this crate talks to a
-//! network, starts a process or renders a template, and only the catalog and its lock touch the disk, and a
-//! node range that names a file.
+//! network, starts a process or renders a template, and only the catalog and its lock touch the disk, a
+//! node range that names a file, and the list of the postscripts directory.
 //!
 //! What runs on hosts takes this crate with `command` and `lock` at most; `catalog` adds definitions on
 //! disk and node ranges, `cli` the commands that list and change them.
@@ -45,6 +45,8 @@ mod program;
 mod repository;
 mod runlist;
 mod schema;
+#[cfg(feature = "catalog")]
+mod script_files;
 mod secret;
 mod site;
 pub mod stanza;
@@ -103,5 +105,7 @@ pub use runlist::{
     ProgramDigest, Results, Runlist, RunlistEntry, ScriptLine, ScriptOrigin, ScriptResult,
 };
 pub use schema::{AttributeShape, AttributeSpec, Definition};
+#[cfg(feature = "catalog")]
+pub use script_files::ScriptFiles;
 pub use secret::{CryptedPassword, MASK, Secret, has_credential, looks_secret};
 pub use site::{BootLevel, Site};

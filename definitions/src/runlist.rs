@@ -5,6 +5,8 @@
 //! the entries are those of `postscripts` and `postbootscripts`, in the order in which they run.
 //! Pure: paths and addresses are named here and none is touched.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +14,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+use named::{directory_of, files_below, named};
 
 /// What a node runs, with what environment, and what the programs must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,84 +120,6 @@ impl Runlist {
         }
         Ok(())
     }
-}
-
-/// Returns the directory of a path, with its `/`; an empty one for what is at the top.
-fn directory_of(path: &str) -> &str {
-    path.rfind('/').map_or("", |at| &path[..=at])
-}
-
-/// Returns the files below a directory, which is named with its `/`; none for the top.
-fn files_below(directory: &str, files: &BTreeSet<String>) -> Vec<String> {
-    let from = files.range(directory.to_owned()..);
-    let within = from.take_while(|file| file.starts_with(directory));
-    match directory {
-        "" => Vec::new(),
-        _ => within.cloned().collect(),
-    }
-}
-
-/// Returns the files that a text names: by their paths from the text's own directory, or from the top. What
-/// is before a path may be anything: `$(dirname "$0")/functions` names `functions`, `./lib/` all of `lib`. A directory
-/// is named by an assignment too (`PARTS=parts`), files that begin alike by what is before a variable or a pattern
-/// (`lib-$OS.sh`), and a module of Python or Perl by its name.
-fn named(text: &str, of: &str, files: &BTreeSet<String>) -> Vec<String> {
-    const SHORTEST_START: usize = 3;
-    let is_of_path = |c: char| c.is_ascii_alphanumeric() || "._+-/".contains(c);
-    let places = |path: &str| [format!("{}{path}", directory_of(of)), path.to_owned()];
-    let mut found = Vec::new();
-    let words: BTreeSet<_> = text
-        .split_inclusive(|c| !is_of_path(c))
-        .map(|word| match word.char_indices().next_back() {
-            Some((at, end)) if !is_of_path(end) => (&word[..at], "$*?[{%".contains(end)),
-            _ => (word, false),
-        })
-        .filter(|(word, _)| !word.is_empty())
-        .collect();
-    for (word, goes_on) in words {
-        let start = word.trim_start_matches(['.', '/']);
-        let last = start.rsplit('/').next().unwrap_or_default();
-        if goes_on && last.len() >= SHORTEST_START {
-            found.extend(
-                places(start)
-                    .iter()
-                    .flat_map(|begin| files_below(begin, files)),
-            );
-        }
-        // A full stop may end the sentence of a comment.
-        let word = word.trim_end_matches('.');
-        let module = word.replace('.', "/");
-        for place in [format!("{module}.py"), format!("{module}.pm")]
-            .iter()
-            .flat_map(|path| places(path))
-        {
-            found.extend(files.contains(&place).then_some(place));
-        }
-        let is_package = |place: &String| files.contains(&format!("{place}__init__.py"));
-        let packages = places(&format!("{module}/"));
-        for package in packages.iter().filter(|place| is_package(place)) {
-            found.extend(files_below(package, files));
-        }
-        let is_assigned = || {
-            ["=", "=\"", "='"]
-                .iter()
-                .any(|sign| text.contains(&format!("{sign}{word}")))
-        };
-        let starts = word.match_indices('/').map(|(at, _)| at + 1);
-        for path in std::iter::once(0).chain(starts).map(|at| &word[at..]) {
-            let path = path.trim_end_matches('/');
-            for place in places(path) {
-                if files.contains(&place) {
-                    found.push(place);
-                } else if !path.is_empty() {
-                    let below = files_below(&format!("{place}/"), files);
-                    let counts = !below.is_empty() && (word.contains('/') || is_assigned());
-                    found.extend(below.into_iter().filter(|_| counts));
-                }
-            }
-        }
-    }
-    found
 }
 
 /// What the name of a script or a program is.

@@ -5,23 +5,17 @@
 //! The environment is what xCAT's `mypostscript` exports, so that scripts written for it run as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::{fs, io};
 
 use definitions::{
-    AttributeValue, Group, Nodes, OsImage, ProgramDigest, Runlist, RunlistEntry, ScriptLine,
-    ScriptOrigin, hex,
+    AttributeValue, Group, Nodes, OsImage, ProgramDigest, Runlist, RunlistEntry, ScriptFiles,
+    ScriptLine, ScriptOrigin, hex,
 };
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
-
-/// The most files of the directory that are looked at.
-const MAX_FILES: usize = 100_000;
-/// The most bytes of a text that may name others.
-const MAX_TEXT_BYTES: u64 = 1 << 20;
 
 /// The programs that nodes may fetch.
 #[derive(Debug)]
@@ -31,8 +25,8 @@ pub(crate) struct Programs {
     /// What ships with Slipway, and is copied there when a run that is not dry begins.
     shipped: Option<PathBuf>,
     known: std::sync::Mutex<BTreeMap<String, Result<ProgramDigest, String>>>,
-    /// The files there, by paths in it.
-    files: OnceLock<BTreeSet<String>>,
+    /// The files there, once a line was looked at.
+    files: OnceLock<ScriptFiles>,
     /// What each line needs.
     needs: std::sync::Mutex<BTreeMap<ScriptLine, BTreeSet<String>>>,
 }
@@ -58,12 +52,10 @@ impl Programs {
         if let Some(known) = needs.get(line) {
             return known.clone();
         }
-        let files = self.files.get_or_init(|| {
-            let mut files = BTreeSet::new();
-            find(&self.directory, "", &mut files);
-            files
-        });
-        let found = Runlist::needs(line, files, &|name| text(&self.directory.join(name)));
+        let files = self
+            .files
+            .get_or_init(|| ScriptFiles::find(&self.directory));
+        let found = files.needs(line);
         needs.insert(line.clone(), found.clone());
         found
     }
@@ -94,41 +86,6 @@ impl Programs {
         known.insert(name.to_owned(), program.clone());
         program
     }
-}
-
-/// Finds the files of a directory and of those below it, as far as a list can name them.
-fn find(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(directory.join(within))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = format!("{within}{}", entry.file_name().to_string_lossy());
-        if !Runlist::can_name(&name) || found.len() >= MAX_FILES {
-            continue;
-        }
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => find(directory, &format!("{name}/"), found),
-            // A link is one to another file of the directory, or left out.
-            Ok(_) if locate(directory, &name).is_ok() => drop(found.insert(name)),
-            _ => {}
-        }
-    }
-}
-
-/// Reads a file that is a text.
-fn text(path: &Path) -> Option<String> {
-    let mut bytes = Vec::new();
-    // A pipe would block.
-    if !fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let file = fs::File::open(path).ok()?;
-    file.take(MAX_TEXT_BYTES + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES || bytes.contains(&0) {
-        return None;
-    }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Hashes a program; links lead nowhere but to other programs of the directory.

@@ -4,14 +4,14 @@
 //! The list is sent with the current digests of the programs: after a program is replaced, no node has to be rendered
 //! again. Nothing is written here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use definitions::{InstallDir, Node, ProgramDigest, Runlist, ScriptLine, hex};
+use definitions::{InstallDir, Node, ProgramDigest, Runlist, ScriptFiles, ScriptLine, hex};
 use sha2::{Digest, Sha256};
 
 use crate::markers::SessionMarkers;
@@ -20,10 +20,6 @@ use crate::request::Request;
 
 /// The most bytes of a program.
 const MAX_PROGRAM_BYTES: u64 = 64 << 20;
-/// The most bytes of a script that is searched for the names of other files.
-const MAX_TEXT_BYTES: u64 = 1 << 20;
-/// The most files of the scripts' directory that are listed.
-const MAX_FILES: usize = 100_000;
 /// The most bytes of a command: Linux limits one argument to 128 KiB (`MAX_ARG_STRLEN`), and ssh adds a little.
 const MAX_COMMAND: usize = 120 << 10;
 /// The name of the program that runs the others.
@@ -35,8 +31,8 @@ pub(crate) struct NodeAssets {
     installdir: InstallDir,
     /// The program that runs the others, and its digest.
     firstboot: (Arc<[u8]>, ProgramDigest),
-    /// The files in its directory of scripts, by paths in it.
-    files: BTreeSet<String>,
+    /// The files in its directory of scripts.
+    files: ScriptFiles,
     /// The programs that were looked up: `None` for one that does not exist.
     programs: HashMap<String, Option<ProgramDigest>>,
 }
@@ -80,8 +76,7 @@ impl NodeAssets {
             )
         })?;
         let program = program_of(&bytes);
-        let mut files = BTreeSet::new();
-        collect_files(&installdir.postscripts(), "", &mut files);
+        let files = ScriptFiles::find(installdir.postscripts());
         Ok(Self {
             installdir,
             firstboot: (bytes.into(), program),
@@ -109,7 +104,7 @@ impl NodeAssets {
             let missing = || format!("there is no script '{name}' in {}", directory.display());
             let program = self.program(name)?.with_context(missing)?;
             list.programs.insert(name.to_owned(), program);
-            let needs = Runlist::needs(line, &self.files, &|name| text(&directory.join(name)));
+            let needs = self.files.needs(line);
             ensure!(
                 needs.len() <= Runlist::FILES,
                 "'{line}' needs {} files: everything in its directory, and the files that these name; a node fetches each of \
@@ -187,33 +182,6 @@ impl NodeAssets {
         self.programs.insert(name.to_owned(), program.clone());
         Ok(program)
     }
-}
-
-/// Lists the files of a directory and its subdirectories that a list can name. A symbolic link counts if it leads to a
-/// file in the directory: nodes fetch through a web server, which follows it.
-fn collect_files(directory: &Path, within: &str, found: &mut BTreeSet<String>) {
-    let entries = std::fs::read_dir(directory.join(within));
-    for entry in entries.into_iter().flatten().flatten() {
-        let name = format!("{within}{}", entry.file_name().to_string_lossy());
-        if !Runlist::can_name(&name) || found.len() >= MAX_FILES {
-            continue;
-        }
-        let inside = || {
-            let place = entry.path().canonicalize()?;
-            Ok::<_, std::io::Error>(place.is_file() && place.starts_with(directory.canonicalize()?))
-        };
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => collect_files(directory, &format!("{name}/"), found),
-            Ok(_) if inside().unwrap_or(false) => drop(found.insert(name)),
-            _ => {}
-        }
-    }
-}
-
-/// Reads a text file.
-fn text(path: &Path) -> Option<String> {
-    let bytes = read(path, MAX_TEXT_BYTES).ok()?;
-    (!bytes.contains(&0)).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns where a node is reached: at its address, else by its name.
