@@ -22,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Need::Tools(DockerHost::TOOLS),
     ];
     vec![trial(
-        "boot::booted_hosts_become_docker_hosts_and_are_after_a_reboot",
+        "boot::booted_hosts_become_docker_hosts_and_still_are_after_a_reboot",
         machine,
         become_docker_hosts,
     )]

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use definitions::{Error, Node, Nodes, ObjectKind};
 use serde_json::{Map, Value, json};
 
-use crate::declaration::addresses;
 use crate::networks::SiteNetworks;
 
 /// What definitions say of names.
@@ -79,8 +78,8 @@ impl<'a> ClusterNames<'a> {
 
     /// Names the DNS servers: the container's own, else those of its network.
     fn put_servers(&self, node: &Node, config: &mut Map<String, Value>) {
-        let first = addresses(node).first().copied();
-        let service = first
+        let service = node
+            .address()
             .map(|address| self.networks.name_service(address))
             .unwrap_or_default();
         let servers = if node.nameservers.is_empty() {
@@ -98,7 +97,7 @@ impl<'a> ClusterNames<'a> {
     }
 
     fn addresses_of(&self, name: &str) -> Result<Vec<IpAddr>> {
-        Ok(addresses(&self.nodes.node(name)?))
+        Ok(self.nodes.node(name)?.addresses().collect())
     }
 }
 

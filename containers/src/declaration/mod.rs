@@ -87,7 +87,7 @@ impl Declaration {
             node: node.name.clone(),
             macvlan: MacvlanNetwork::of(node, names.networks())?,
             network: network.map_or_else(|| network_or_default(node), str::to_owned),
-            addresses: addresses(node),
+            addresses: node.addresses().collect(),
             image,
             request,
             remarks,
@@ -189,7 +189,7 @@ fn first_network(node: &Node) -> Result<String> {
             .is_some_and(|host| host["NetworkMode"].is_string())
     });
     let name = &node.name;
-    if addresses(node).is_empty() {
+    if node.address().is_none() {
         ensure!(
             !node.dockernics.is_empty() || named_otherwise,
             "Network not set correct for {name}: chdef {name} ip=ADDRESS, or dockernics=bridge for an address that \
@@ -201,11 +201,6 @@ fn first_network(node: &Node) -> Result<String> {
         );
     }
     Ok(network)
-}
-
-/// Lists the addresses of a container.
-pub(crate) fn addresses(node: &Node) -> Vec<IpAddr> {
-    node.addresses().collect()
 }
 
 /// The hardware address: the node's, else the one that engines up to 27 make of the address. Those from 28 on would

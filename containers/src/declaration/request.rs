@@ -4,7 +4,7 @@ use anyhow::Result;
 use definitions::{CpuLimit, HealthCheck, Node, RestartPolicy, VolumeMount};
 use serde_json::{Map, Value, json};
 
-use super::{addresses, hardware_address};
+use super::hardware_address;
 use crate::names::ClusterNames;
 
 /// What runs in the container.
@@ -146,7 +146,7 @@ pub(super) fn networks(node: &Node, first: &str, request: &mut Value) {
     let mut endpoints = Map::new();
     let mut settings = Map::new();
     let mut fixed = Map::new();
-    for address in addresses(node) {
+    for address in node.addresses() {
         let key = if address.is_ipv4() {
             "IPv4Address"
         } else {
