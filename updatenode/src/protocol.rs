@@ -1,8 +1,9 @@
 //! The protocol with one node: its lines come in, actions go out. Pure.
 //!
 //! Only a line with a marker of the session ([`crate::markers`]) changes the state, on either stream: a login shell may
-//! send both one way. Of several results the last one counts. Lines before the shell's ready notice come from no script: greetings, warnings, messages of ssh. They are held
-//! back, and shown when they are the reason why the node was not reached.
+//! send both one way. Of several results the last one counts. Lines before the shell's ready notice come from no script:
+//! greetings, warnings, messages of ssh. They are held back, and shown when they are the reason why the node was not
+//! reached.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;

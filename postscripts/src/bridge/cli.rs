@@ -21,6 +21,8 @@ use super::{Firewall, Outcome, Report, Request};
 const ROLLED_BACK: u8 = 3;
 /// The exit code of one that another run may do: EX_TEMPFAIL of sysexits.h, which firstboot heeds.
 const TRY_AGAIN: u8 = 75;
+/// How long a change may take to be proven, in seconds, unless the user says otherwise.
+const TIMEOUT_SECONDS: u64 = 60;
 
 /// Moves this host's uplink into a bridge, or leaves everything as it is.
 #[derive(Debug, Parser)]
@@ -59,7 +61,7 @@ struct Args {
     #[arg(long, value_name = "HOW", default_value = "refuse")]
     firewall: Firewall,
     /// Seconds until everything is put back unless it is proven to work
-    #[arg(long, value_name = "S", overrides_with = "timeout", default_value = "60", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "S", overrides_with = "timeout", default_value_t = TIMEOUT_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: u64,
     /// An address that must answer before and after; may be repeated
     #[arg(long = "probe", value_name = "ADDR")]
@@ -79,8 +81,9 @@ pub fn main() -> ExitCode {
     if let [_, first, root, timeout] = arguments.as_slice()
         && first == WATCHDOG
     {
-        let timeout = timeout.to_string_lossy().parse().unwrap_or(60_000);
-        return run_watchdog(Path::new(root), Duration::from_millis(timeout));
+        let timeout = timeout.to_string_lossy().parse().map(Duration::from_millis);
+        let timeout = timeout.unwrap_or(Duration::from_secs(TIMEOUT_SECONDS));
+        return run_watchdog(Path::new(root), timeout);
     }
     match without_xhrm(arguments) {
         Ok(arguments) => command::main_from(arguments, run),

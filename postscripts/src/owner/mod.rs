@@ -2,10 +2,10 @@
 //! can have written it.
 //!
 //! In: the root directory with its `/proc`, names of programs, paths. Out: a [`HostProgram`] that root alone
-//! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled, and our own state where
-//! it can have put it. All
-//! that looks at processes goes through here. What is never trusted: a process's name (`comm`), its first
-//! word, `/proc/PID/exe` as something to be started, a path with a link in it.
+//! can have put there, a [`HostProcess`] that runs one, a [`RootOnlyDirectory`] that root alone can have filled,
+//! and what we keep ourselves ([`load_state`]), which root alone can have put there. All that looks at processes
+//! goes through here. What is never trusted: a process's name (`comm`), its first word, `/proc/PID/exe` as
+//! something to be started, a path with a link in it.
 //!
 //! - A program is found by its name in the directories that hosts keep programs in; its file and every
 //!   directory that leads to it belong to root, and nobody else may write there.
