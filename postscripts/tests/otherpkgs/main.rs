@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod apt;
+mod apt_sources;
 mod busy;
 mod clock;
 mod half_done;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let layers = machine::can_be_made();
     let tests = [
         apt::TESTS,
+        apt_sources::TESTS,
         busy::TESTS,
         clock::TESTS,
         half_done::TESTS,
